@@ -1,0 +1,52 @@
+"""Packaging: lower bounds only; `constraints/` holds the exact versions that the tests ran with."""
+
+from pathlib import Path
+
+import setuptools
+
+EXTRAS = {
+    # Accelerators: JAX's own extras pick the matching plugin.
+    "tpu": ["jax[tpu]"],
+    "cuda": ["jax[cuda12]"],
+    # Building corpora (data_pipelines).
+    "data": ["selectolax>=0.4"],
+    # Few-shot evaluation and chat need nothing beyond the core so far.
+    "eval": [],
+    "chat": [],
+    "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
+}
+
+setuptools.setup(
+    name="flamingo-jax",
+    version="0.1.0",
+    description="Pretraining of Flamingo visual language models in JAX, from a laptop to a pod",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    packages=setuptools.find_packages(include=["flamingo_jax*", "data_pipelines*"]),
+    python_requires=">=3.11",
+    install_requires=[
+        "absl-py>=2.0",
+        "av>=13",
+        "etils[epath]>=1.7",
+        "flax>=0.10.4",
+        "gguf>=0.10",
+        "gin-config>=0.5",
+        "grain>=0.2.10",
+        "importlib_resources>=6",  # tensorflow-datasets needs it where TensorFlow is absent
+        "jax>=0.6",
+        "jaxtyping>=0.2.34",
+        "ml_collections>=1.0",
+        "ml_dtypes>=0.5",
+        "numpy>=1.26",
+        "optax>=0.2.4",
+        "orbax-checkpoint>=0.11.5",
+        "pillow>=10",
+        "safetensors>=0.4.5",
+        "tensorboardX>=2.6",
+        "tensorflow-datasets>=4.9.7",
+        "tokenizers>=0.20",
+        "tqdm>=4.66",
+    ],
+    extras_require=EXTRAS,
+)
