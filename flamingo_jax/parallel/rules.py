@@ -1,0 +1,48 @@
+"""Sharding is data: logical axis names of parameters and activations -> mesh axes."""
+
+from typing import Any
+
+import jax
+from flax import linen as nn
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+Rules = tuple[tuple[str, str | tuple[str, ...] | None], ...]
+
+# Every parameter on every device, the batch spread over all of them.
+REPLICATED: Rules = (("batch", ("replica", "data", "fsdp")), ("image_batch", ("replica", "data", "fsdp")))
+
+
+def param_shardings(abstract: Any, mesh: Mesh, rules: Rules) -> Any:
+    """One `NamedSharding` a leaf of a tree of boxed shapes (`state.abstract_params`).
+
+    Raises:
+      ValueError: an axis of a parameter does not divide evenly over its mesh axes; says which, and what would.
+    """
+    shardings = nn.logical_to_mesh_sharding(nn.get_partition_spec(abstract), mesh, list(rules))
+    leaves = jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract))
+    for (path, leaf), sharding in zip(leaves, jax.tree.leaves(shardings), strict=True):
+        _check_even(jax.tree_util.keystr(path, simple=True, separator="/"), leaf.shape, sharding)
+    return shardings
+
+
+def _check_even(name: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
+    for axis, entry in enumerate(sharding.spec):
+        names = (entry,) if isinstance(entry, str) else entry or ()
+        parts = 1
+        for mesh_axis in names:
+            parts *= sharding.mesh.shape[mesh_axis]
+        if shape[axis] % parts:
+            raise ValueError(
+                f"axis {axis} of {name} {shape} does not divide into {parts} parts (mesh axes {', '.join(names)}): "
+                f"use a divisor of {shape[axis]} there, or map its logical axis to None in the sharding rules"
+            )
+
+
+def batch_sharding(mesh: Mesh, rules: Rules) -> NamedSharding:
+    """Of every array of a batch: rows over the mesh axes that the rules give to `batch`."""
+    return NamedSharding(mesh, nn.logical_to_mesh_axes(("batch",), list(rules)))
+
+
+def replicated(mesh: Mesh) -> NamedSharding:
+    """The same value on every device."""
+    return NamedSharding(mesh, PartitionSpec())

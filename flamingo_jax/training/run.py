@@ -1,0 +1,132 @@
+"""A training run's configuration, and what is built from it before the first step."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import linen as nn
+from flax import traverse_util
+from jax.sharding import Mesh, NamedSharding
+
+from flamingo_jax.data.mixture import MixtureConfig
+from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
+from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
+from flamingo_jax.parallel.mesh import MeshConfig, make_mesh
+from flamingo_jax.parallel.rules import param_shardings, replicated
+from flamingo_jax.training.checkpoints import CheckpointConfig
+from flamingo_jax.training.freezing import FROZEN, PAPER_RULES, Rules, label, split, summary
+from flamingo_jax.training.optimizer import OptimizerConfig, make_optimizer
+from flamingo_jax.training.state import Params, TrainState, abstract_params, flat_shapes, init_trainable
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that a run depends on; saved beside its checkpoints.
+
+    Attributes:
+      model, pretrained, mixture, optimizer, mesh, checkpoints: the parts.
+      freezing: (pattern, label) rules, see `training.freezing`.
+      loss_per: "sequence" (the paper) or "token", see `training.step.LossConfig`.
+      steps: updates in all (paper: 500,000).
+      seed: of the initial values; the mixture has its own.
+      log_every: updates between two lines of metrics.
+    """
+
+    model: FlamingoConfig
+    pretrained: PretrainedConfig
+    mixture: MixtureConfig
+    optimizer: OptimizerConfig
+    mesh: MeshConfig = MeshConfig()
+    checkpoints: CheckpointConfig = CheckpointConfig()
+    freezing: Rules = PAPER_RULES
+    loss_per: str = "sequence"
+    steps: int = 500_000
+    seed: int = 0
+    log_every: int = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """A run that is ready to go: `state` is the one before the first update."""
+
+    model: Flamingo
+    mesh: Mesh
+    labels: Mapping[str, str]
+    optimizer: optax.GradientTransformation
+    state: TrainState
+    frozen: Params
+    fingerprint: str
+    parameter_table: str
+
+    def count(self, frozen: bool) -> int:
+        """How many parameters are frozen, or trainable."""
+        return sum(leaf.size for leaf in jax.tree.leaves(self.frozen if frozen else self.state.params))
+
+
+def set_up(config: RunConfig) -> Setup:
+    """Loads the frozen weights, draws the trainable ones, and places both on the mesh."""
+    model, mesh = Flamingo(config.model), make_mesh(config.mesh)
+    boxed = abstract_params(model)
+    shapes = flat_shapes(boxed)
+    labels = label(shapes, config.freezing)
+    optimizer = make_optimizer(config.optimizer, labels, config.steps)
+    shardings = param_shardings(boxed, mesh, config.mesh.rules)
+    trainable_shardings, frozen_shardings = split(shardings, labels)
+
+    pretrained, fingerprint = load_pretrained(
+        config.pretrained, config.model, {path: leaf.shape for path, leaf in shapes.items()}
+    )
+    by_path = traverse_util.flatten_dict(shardings, sep="/")
+    placed = {path: _place(leaf, by_path[path], labels[path]) for path, leaf in pretrained.items()}
+    del pretrained
+    unloaded = [path for path, name in labels.items() if name == FROZEN and path not in placed]
+    if unloaded:
+        raise ValueError(
+            f"{len(unloaded)} frozen parameters come from no pretrained file, the first {unloaded[0]!r}: "
+            "a frozen parameter must be loaded; give it a trainable label"
+        )
+    # Only what no file gives is drawn; a pretrained part that trains starts from its file.
+    params = traverse_util.flatten_dict(init_trainable(model, labels, config.seed, trainable_shardings), sep="/")
+    params |= {path: leaf for path, leaf in placed.items() if labels[path] != FROZEN}
+    params = traverse_util.unflatten_dict(params, sep="/")
+    frozen = {path: leaf for path, leaf in placed.items() if labels[path] == FROZEN}
+    state = TrainState(
+        jax.device_put(jnp.zeros((), jnp.int32), replicated(mesh)),
+        params,
+        _init_optimizer(optimizer, params, trainable_shardings, mesh),
+    )
+    return Setup(
+        model,
+        mesh,
+        labels,
+        optimizer,
+        state,
+        traverse_util.unflatten_dict(frozen, sep="/"),
+        fingerprint,
+        summary(shapes, labels),
+    )
+
+
+def _place(leaf: np.ndarray, sharding: NamedSharding, name: str) -> jax.Array:
+    """Puts each device's shard on it. What trains is float32, whatever it is stored in while frozen."""
+    if name != FROZEN:
+        leaf = leaf.astype(np.float32)
+    return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
+
+
+def _init_optimizer(optimizer: optax.GradientTransformation, params: Params, shardings: Any, mesh: Mesh) -> Any:
+    """The optimizer's state, each moment sharded like its parameter."""
+    abstract = jax.eval_shape(optimizer.init, params)
+    placed = optax.tree_map_params(
+        optimizer,
+        lambda _, sharding: sharding,
+        abstract,
+        shardings,
+        transform_non_params=lambda _: replicated(mesh),
+        is_leaf=lambda leaf: isinstance(leaf, optax.MaskedNode),
+    )
+    return jax.jit(optimizer.init, out_shardings=placed)(params)

@@ -1,0 +1,102 @@
+"""One update: the gradient of each dataset in turn, weighted and summed, then the optimizer (paper, section 3.4)."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.training.freezing import merge
+from flamingo_jax.training.state import Params, TrainState
+
+Batch = Mapping[str, Mapping[str, Array]]
+MODEL_INPUTS = ("tokens", "segment_ids", "positions", "image_index", "image_first", "images", "frame_mask")
+
+
+@dataclasses.dataclass(frozen=True)
+class LossConfig:
+    """The objective.
+
+    Attributes:
+      weights: dataset -> its lambda.
+      per: "sequence" sums the losses of a sequence's tokens, as the paper's equation does; "token" takes their mean, so
+        that a dataset's share does not grow with its length (as OpenFlamingo does).
+    """
+
+    weights: Mapping[str, float]
+    per: str = "sequence"
+
+    def __post_init__(self):
+        if self.per not in ("sequence", "token"):
+            raise ValueError(f"LossConfig.per is {self.per!r}; it is 'sequence' or 'token'")
+
+
+def token_losses(
+    logits: Float[Array, "batch length vocab"], tokens: Int[Array, "batch length"]
+) -> Float[Array, "batch length"]:
+    """Negative log-likelihood (nats) of each token given those before it; 0 for the first of a row."""
+    scores = logits[:, :-1].astype(jnp.float32)
+    picked = jnp.take_along_axis(scores, tokens[:, 1:, None], axis=-1)[..., 0]
+    return jnp.pad(jax.nn.logsumexp(scores, axis=-1) - picked, ((0, 0), (1, 0)))
+
+
+def model_inputs(batch: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays of a sub-batch that the model reads."""
+    return {name: batch[name] for name in MODEL_INPUTS if name in batch}
+
+
+def masked_sum(losses: Float[Array, "batch length"], mask: Bool[Array, "batch length"]):
+    """Sum of the losses of target tokens, and their number."""
+    return jnp.sum(jnp.where(mask, losses, 0.0)), jnp.sum(mask)
+
+
+def make_step(
+    model: Flamingo, optimizer: optax.GradientTransformation, rate: optax.Schedule, loss: LossConfig
+) -> Callable[[TrainState, Params, Batch], tuple[TrainState, dict[str, Array]]]:
+    """The pure function `(state, frozen, batch) -> (state, metrics)`; the caller jits it.
+
+    Only trainable leaves are differentiated: frozen ones have neither gradient nor optimizer state. The datasets' gradients
+    are taken one after the other and accumulated, so peak memory is that of the largest dataset.
+    """
+
+    def dataset_loss(trainable: Params, frozen: Params, batch: Mapping[str, Array]):
+        logits = model.apply({"params": merge(trainable, frozen)}, **model_inputs(batch))
+        total, count = masked_sum(token_losses(logits, batch["tokens"]), batch["loss_mask"])
+        # A batch without a target has loss 0, not 0 / 0.
+        mean = total / jnp.maximum(count, 1)
+        return (mean if loss.per == "token" else total / logits.shape[0]), mean
+
+    def step(state: TrainState, frozen: Params, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
+        metrics: dict[str, Array] = {}
+        total, gradient = jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.params)
+        for name, part in batch.items():
+            (value, mean), part_gradient = jax.value_and_grad(dataset_loss, has_aux=True)(state.params, frozen, part)
+            weight = loss.weights[name]
+            total = total + weight * value
+            gradient = jax.tree.map(lambda a, b, w=weight: a + w * b, gradient, part_gradient)
+            metrics[f"loss/{name}"] = mean
+        updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        metrics |= {"loss": total, "grad_norm": optax.global_norm(gradient), "learning_rate": rate(state.step)}
+        return TrainState(state.step + 1, params, opt_state), metrics | gates(params)
+
+    return step
+
+
+def gates(params: Params) -> dict[str, Any]:
+    """How far each gated cross-attention block is open: tanh of its gates, by layer from the bottom."""
+    language, found = params.get("language_model", {}), {}
+    for kind in ("attention", "dense"):
+        blocks = [
+            jnp.ravel(language[part]["gated_cross_attention"][f"{kind}_gate"])
+            for part in ("groups", "tail")
+            if "gated_cross_attention" in language.get(part, {})
+        ]
+        if blocks:
+            opened = jnp.tanh(jnp.concatenate(blocks))
+            found |= {f"gate/{kind}/{layer}": opened[layer] for layer in range(opened.shape[0])}
+    return found

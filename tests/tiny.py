@@ -1,0 +1,70 @@
+"""A Flamingo small enough for tests, and batches of random pages for it."""
+
+import dataclasses
+import functools
+
+import jax
+import numpy as np
+from flax import linen as nn
+
+from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
+from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
+from flamingo_jax.models.language.decoder import DecoderConfig
+from flamingo_jax.models.resampler import PerceiverResamplerConfig
+from flamingo_jax.models.vision.efficientnet import BlockGroup, EfficientNetLiteConfig
+
+VISION = EfficientNetLiteConfig(8, (BlockGroup(1, 3, 1, 1, 8), BlockGroup(2, 3, 2, 2, 12)), 16)
+LANGUAGE = DecoderConfig(61, 32, 5, 4, 2, 8, 48, max_length=64)
+CONFIG = FlamingoConfig(
+    LANGUAGE,
+    VISION,
+    PerceiverResamplerConfig(24, 4, 2, 2, 8, max_frames=3),
+    GatedCrossAttentionConfig(4, 8, gate_init=0.5),
+    cross_attention_every=2,
+)
+
+
+def config(**changes) -> FlamingoConfig:
+    """The tiny model's config with some fields changed."""
+    return dataclasses.replace(CONFIG, **changes)
+
+
+def random_batch(seed: int = 0, rows: int = 2, length: int = 12, images: int = 3, frames: int = 2, pixels: int = 32):
+    """Random pages: every row starts without an image and then passes through some; one clip is a frame short."""
+    rng = np.random.default_rng(seed)
+    index = np.sort(rng.integers(0, images + 1, (rows, length)), axis=1)
+    index[:, 0] = 0
+    frame_mask = np.ones((rows, images, frames), bool)
+    frame_mask[0, 0, 1:] = False
+    loss_mask = np.ones((rows, length), bool)
+    loss_mask[:, 0] = False
+    return {
+        "tokens": rng.integers(0, LANGUAGE.vocab_size + 1, (rows, length)).astype(np.int32),
+        "segment_ids": np.ones((rows, length), np.int32),
+        "positions": np.broadcast_to(np.arange(length, dtype=np.int32), (rows, length)).copy(),
+        "image_index": index.astype(np.int32),
+        "loss_mask": loss_mask,
+        "images": rng.integers(0, 256, (rows, images, frames, pixels, pixels, 3)).astype(np.uint8),
+        "frame_mask": frame_mask,
+        "skipped": np.zeros(rows, np.int32),
+    }
+
+
+def inputs(batch: dict) -> dict:
+    """The part of a batch that the model reads."""
+    return {name: value for name, value in batch.items() if name not in ("loss_mask", "skipped")}
+
+
+def init(model: Flamingo, seed: int = 0) -> dict:
+    """Random parameters, spread enough that every branch matters."""
+    params = nn.meta.unbox(jax.jit(model.init)(jax.random.key(seed), **inputs(random_batch()))["params"])
+    leaves, tree = jax.tree.flatten(params)
+    rng = np.random.default_rng(seed)
+    noisy = [np.asarray(leaf) + rng.normal(0, 0.1, leaf.shape).astype(np.float32) for leaf in leaves]
+    return jax.tree.unflatten(tree, noisy)
+
+
+@functools.cache
+def forward(model: Flamingo):
+    """The compiled forward pass of `model`, shared by the tests."""
+    return jax.jit(model.apply)
