@@ -12,6 +12,7 @@ from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
 from flamingo_jax.models.language.decoder import DecoderConfig
 from flamingo_jax.models.resampler import PerceiverResamplerConfig
 from flamingo_jax.models.vision.efficientnet import BlockGroup, EfficientNetLiteConfig
+from flamingo_jax.training.state import abstract_params
 
 VISION = EfficientNetLiteConfig(8, (BlockGroup(1, 3, 1, 1, 8), BlockGroup(2, 3, 2, 2, 12)), 16)
 LANGUAGE = DecoderConfig(61, 32, 5, 4, 2, 8, 48, max_length=64)
@@ -56,12 +57,16 @@ def inputs(batch: dict) -> dict:
 
 
 def init(model: Flamingo, seed: int = 0) -> dict:
-    """Random parameters, spread enough that every branch matters."""
-    params = nn.meta.unbox(jax.jit(model.init)(jax.random.key(seed), **inputs(random_batch()))["params"])
-    leaves, tree = jax.tree.flatten(params)
+    """Random parameters, spread enough that every branch matters; drawn by NumPy, which has nothing to compile."""
     rng = np.random.default_rng(seed)
-    noisy = [np.asarray(leaf) + rng.normal(0, 0.1, leaf.shape).astype(np.float32) for leaf in leaves]
-    return jax.tree.unflatten(tree, noisy)
+
+    def draw(path, leaf):
+        name, fan_in = path[-1].key, max(1, leaf.size // leaf.shape[-1]) if leaf.ndim else 1
+        centre = 1.0 if name in ("scale", "variance") else 0.5 if name.endswith("_gate") else 0.0
+        spread = 0.1 if leaf.ndim < 2 or centre else fan_in**-0.25
+        return (centre + spread * rng.uniform(-1, 1, leaf.shape)).astype(np.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, nn.meta.unbox(abstract_params(model)))
 
 
 @functools.cache

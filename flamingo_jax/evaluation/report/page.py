@@ -1,0 +1,115 @@
+"""Puts the sections together and writes the file."""
+
+import datetime
+import uuid
+from collections.abc import Sequence
+
+from etils import epath
+
+from flamingo_jax.evaluation.report.configuration import configuration
+from flamingo_jax.evaluation.report.corpora import corpora as corpora_section
+from flamingo_jax.evaluation.report.gates import depth_count, gates
+from flamingo_jax.evaluation.report.headline import headline, verdict
+from flamingo_jax.evaluation.report.heldout import heldout
+from flamingo_jax.evaluation.report.inputs import Inputs, read_inputs
+from flamingo_jax.evaluation.report.markup import Html, tag, void
+from flamingo_jax.evaluation.report.style import style_sheet
+from flamingo_jax.evaluation.report.training import training
+
+# Nothing but what the file holds is loaded, and no script runs, whatever stands in the data.
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_CONTENTS = (
+    ("glance", "At a glance"),
+    ("heldout", "Examples"),
+    ("training", "Training"),
+    ("gates", "Gates"),
+    ("data", "Data"),
+    ("configuration", "Configuration"),
+)
+
+
+def write_report(
+    workdir: epath.PathLike,
+    path: epath.PathLike | None = None,
+    *,
+    corpora: Sequence[epath.PathLike] = (),
+    max_examples: int = 24,
+) -> epath.Path:
+    """Writes the report of a run as one HTML file that needs no other file, no network and no script.
+
+    Reads `metrics.jsonl`, `config.json`, `summary.json` and `heldout.json` from `workdir`. Each may be missing or
+    damaged: a sentence stands in its place. The file appears under its name only when it is complete.
+
+    Args:
+      workdir: the run's directory, local or `gs://`.
+      path: where to write; `report.html` in `workdir` by default.
+      corpora: paths of the `drops.json` files of the run's datasets.
+      max_examples: how many held-out examples are shown, the first ones of `heldout.json`.
+
+    Returns:
+      The path of the report.
+
+    Raises:
+      FileNotFoundError: `workdir` is not a directory.
+      OSError: the file cannot be written.
+    """
+    workdir = epath.Path(workdir)
+    path = workdir / "report.html" if path is None else epath.Path(path)
+    page = render(read_inputs(workdir, corpora), max_examples)
+    partial = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def render(inputs: Inputs, max_examples: int) -> str:
+    """The whole page as a string."""
+    name = inputs.workdir.name or "run"
+    links = [tag("a", label, href=f"#{anchor}") for anchor, label in _CONTENTS]
+    body = [
+        tag("a", "Skip to the figures", href="#glance", class_="skip"),
+        tag(
+            "header",
+            tag("p", "Flamingo training report", class_="eyebrow"),
+            tag("h1", name),
+            tag("p", verdict(inputs), class_="verdict"),
+            tag("nav", *links, aria_label="Contents"),
+        ),
+        tag(
+            "main",
+            headline(inputs),
+            heldout(inputs, max_examples),
+            training(inputs.metrics),
+            gates(inputs.metrics),
+            corpora_section(inputs.corpora),
+            configuration(inputs.config),
+            _notes(inputs.notes),
+        ),
+        tag("footer", f"Written {_now()} by flamingo-jax. This file stands alone: it loads nothing."),
+    ]
+    head = tag(
+        "head",
+        void("meta", charset="utf-8"),
+        void("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        void("meta", name="color-scheme", content="light dark"),
+        tag("title", f"{name} · Flamingo training report"),
+        tag("style", Html(style_sheet(depth_count(inputs.metrics)))),
+    )
+    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+
+
+def _notes(notes: list[str]) -> Html:
+    if not notes:
+        return Html("")
+    heading = tag("h2", "Notes on the inputs", id="notes-title")
+    listed = tag("ul", *(tag("li", note) for note in notes))
+    return tag("section", heading, listed, id="notes", class_="notes", aria_labelledby="notes-title")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%-d %B %Y, %H:%M UTC")
