@@ -1,0 +1,88 @@
+"""GGUF, the format of llama.cpp: quantized tensors, and the tokenizer beside them."""
+
+from typing import Any
+
+import gguf
+import ml_dtypes
+import numpy as np
+import numpy.typing as npt
+from etils import epath
+
+from flamingo_jax.interop.tensors import TensorFile, TensorSpec, WeightsError
+
+# Stored as plain numbers and returned as they are; every other type is quantized and comes back as float32.
+_PLAIN = {
+    gguf.GGMLQuantizationType.F64: np.dtype(np.float64),
+    gguf.GGMLQuantizationType.F32: np.dtype(np.float32),
+    gguf.GGMLQuantizationType.F16: np.dtype(np.float16),
+    gguf.GGMLQuantizationType.BF16: np.dtype(ml_dtypes.bfloat16),
+    gguf.GGMLQuantizationType.I64: np.dtype(np.int64),
+    gguf.GGMLQuantizationType.I32: np.dtype(np.int32),
+    gguf.GGMLQuantizationType.I16: np.dtype(np.int16),
+    gguf.GGMLQuantizationType.I8: np.dtype(np.int8),
+}
+
+
+class _Reader(gguf.GGUFReader):
+    """The package's reader, made to stop at the end of the file: it would go on for as many entries as a count says."""
+
+    def _get(self, offset: int, dtype: npt.DTypeLike, count: int = 1, *arguments: Any, **settings: Any) -> np.ndarray:
+        values = super()._get(offset, dtype, count, *arguments, **settings)
+        if len(values) < int(count):
+            raise ValueError(f"it ends at byte {len(self.data)}, where more should follow")
+        return values
+
+
+class GgufFile(TensorFile):
+    """A GGUF file.
+
+    Shapes are row-major, [out, in] for a matrix (the file itself lists the fastest axis first). Quantized tensors are
+    dequantized to float32 as they are read. The rows of `attn_q` and `attn_k` stay as llama.cpp wants them: whoever
+    maps the names undoes the permutation.
+
+    `metadata` holds every key of the file as bool, int, float, str or a list of these, among them the hyperparameters
+    (`llama.rope.freq_base`) and the tokenizer (`tokenizer.ggml.tokens`, `.merges`, `.token_type`).
+    """
+
+    def __init__(self, path: epath.Path):
+        """Reads the index of `path`; raises WeightsError where the file is truncated or corrupt."""
+        try:
+            reader = _Reader(path)
+            # The package's own counters of the header (GGUF.version, ...) are no metadata.
+            fields = {key: field for key, field in reader.fields.items() if not key.startswith("GGUF.")}
+            metadata = {key: field.contents() for key, field in fields.items()}
+        # A damaged file surfaces as nearly any exception of the parser, from IndexError to MemoryError.
+        except Exception as error:
+            raise WeightsError(f"{path} is a truncated or corrupt GGUF file ({error}); fetch it again") from error
+        if reader.byte_order == "S":
+            raise WeightsError(
+                f"{path} is a big-endian GGUF file; convert it to little-endian with gguf-convert-endian"
+            )
+        self._tensors = {tensor.name: tensor for tensor in reader.tensors}
+        super().__init__(path, {name: _spec(tensor) for name, tensor in self._tensors.items()}, metadata)
+
+    def _read(self, name: str) -> np.ndarray:
+        tensor, spec = self._tensors[name], self._specs[name]
+        kind = tensor.tensor_type
+        if kind in _PLAIN:
+            return np.require(np.asarray(tensor.data).view(spec.dtype).reshape(spec.shape), requirements=("C", "A"))
+        try:
+            values = gguf.dequantize(np.asarray(tensor.data), kind).reshape(spec.shape)
+        except NotImplementedError:
+            raise WeightsError(
+                f"{self.path}: {name} is quantized as {kind.name}, which the gguf package cannot dequantize; "
+                "requantize the file (to Q8_0, say)"
+            ) from None
+        except ValueError as error:
+            raise WeightsError(f"{self.path} is corrupt: {name} cannot be dequantized ({error})") from error
+        return np.require(values, np.float32, "C")
+
+    def _release(self) -> None:
+        self._tensors = {}
+
+
+def _spec(tensor: gguf.ReaderTensor) -> TensorSpec:
+    return TensorSpec(
+        tuple(int(size) for size in reversed(tensor.shape)),
+        _PLAIN.get(tensor.tensor_type, np.dtype(np.float32)),
+    )
