@@ -1,0 +1,97 @@
+"""Whether a page repeats itself: Gopher's repetition rules (Rae et al. 2021, table A1), one function a rule."""
+
+import collections
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from data_pipelines.m3w.text_rules import PageText
+
+
+@dataclasses.dataclass(frozen=True)
+class RepetitionRules:
+    """Caps on repetition. The shares of n-grams are shares of the page's characters, white space apart."""
+
+    max_duplicate_lines: float = dataclasses.field(
+        default=0.3, metadata={"help": "drop a page with a greater share of repeated paragraphs"}
+    )
+    max_duplicate_line_characters: float = dataclasses.field(
+        default=0.2, metadata={"help": "drop a page with a greater share of characters in repeated paragraphs"}
+    )
+    max_top_ngrams: tuple[float, ...] = dataclasses.field(
+        default=(0.20, 0.18, 0.16),
+        metadata={"help": "drop a page whose most frequent 2-, 3- or 4-gram has a greater share of the characters"},
+    )
+    max_duplicate_ngrams: tuple[float, ...] = dataclasses.field(
+        default=(0.15, 0.14, 0.13, 0.12, 0.11, 0.10),
+        metadata={"help": "drop a page whose repeated 5- to 10-grams have a greater share of the characters"},
+    )
+
+
+def duplicate_lines(page: PageText, rules: RepetitionRules) -> bool:
+    """Too many paragraphs have stood on the page before."""
+    return len(page.lines) - len(set(page.lines)) > rules.max_duplicate_lines * len(page.lines)
+
+
+def duplicate_line_characters(page: PageText, rules: RepetitionRules) -> bool:
+    """Too many characters lie in paragraphs that have stood on the page before."""
+    total = sum(map(len, page.lines))
+    return total - sum(map(len, set(page.lines))) > rules.max_duplicate_line_characters * total
+
+
+def top_ngram(page: PageText, rules: RepetitionRules) -> bool:
+    """One n-gram that occurs at least twice makes up too much of the page."""
+    total = sum(map(len, page.words))
+    for n, cap in enumerate(rules.max_top_ngrams, start=2):
+        counts = collections.Counter(_ngrams(page.words, n))
+        if not counts:
+            break
+        most = max(counts.values())
+        longest = max(sum(map(len, gram)) for gram, count in counts.items() if count == most)
+        if most > 1 and longest * most > cap * total:
+            return True
+    return False
+
+
+def duplicate_ngrams(page: PageText, rules: RepetitionRules) -> bool:
+    """Too many characters lie in n-grams that have stood on the page before; each character counts once."""
+    total = sum(map(len, page.words))
+    lowest = min(rules.max_duplicate_ngrams, default=1.0)
+    for n, cap in enumerate(rules.max_duplicate_ngrams, start=5):
+        share = _repeated_characters(page.words, n)
+        if share > cap * total:
+            return True
+        if share <= lowest * total:  # a repeated (n+1)-gram lies within repeated n-grams: the share can only fall
+            return False
+    return False
+
+
+def _ngrams(words: Sequence[str], n: int) -> zip:
+    return zip(*(words[start:] for start in range(n)), strict=False)
+
+
+def _repeated_characters(words: Sequence[str], n: int) -> int:
+    grams = list(_ngrams(words, n))
+    if len(set(grams)) == len(grams):
+        return 0
+    seen: set[tuple[str, ...]] = set()
+    characters = covered = 0  # `covered`: the words before this index are counted
+    for start, gram in enumerate(grams):
+        if gram in seen:
+            characters += sum(map(len, words[max(start, covered) : start + n]))
+            covered = start + n
+        else:
+            seen.add(gram)
+    return characters
+
+
+_RULES: tuple[Callable[[PageText, RepetitionRules], bool], ...] = (
+    duplicate_lines,
+    duplicate_line_characters,
+    top_ngram,
+    duplicate_ngrams,
+)
+
+
+def reason(page: PageText, rules: RepetitionRules) -> str | None:
+    """The name of the first rule that the page breaks, or None."""
+    return next((rule.__name__ for rule in _RULES if rule(page, rules)), None)
