@@ -1,31 +1,49 @@
 """What the entry points share: their flags, and errors that end in one line."""
 
+import logging
 import sys
 from collections.abc import Callable, Sequence
 
-from absl import app, flags, logging
+import absl.logging
+from absl import app, flags
+from tqdm import tqdm
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.errors import RecordError, SkipRateError
+from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.interop.tensors import WeightsError
 from flamingo_jax.training.checkpoints import CheckpointError
 
 # What a user can mend. Everything else is a bug, and shows its traceback.
-USER_ERRORS = (OSError, ConfigError, WeightsError, CheckpointError, RecordError, SkipRateError)
+USER_ERRORS = (OSError, ConfigError, WeightsError, CheckpointError, PromptError, RecordError, SkipRateError)
 
 
 def define_run_flags() -> None:
     """`--gin_file`, `--gin` and `--workdir`."""
     flags.DEFINE_multi_string("gin_file", [], "Gin file of the run, such as gin/runs/quickstart.gin; may be repeated.")
     flags.DEFINE_multi_string("gin", [], 'Extra binding, "NAME=VALUE", after the files; may be repeated.')
-    flags.DEFINE_string("workdir", None, "Folder of the run: checkpoints, metrics and reports; may be gs://.", required=True)
+    flags.DEFINE_string(
+        "workdir", None, "Folder of the run: checkpoints, metrics and reports; may be gs://.", required=True
+    )
+
+
+class _Console(logging.Handler):
+    """Plain lines on stderr, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(record.getMessage(), file=sys.stderr)
 
 
 def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main`; a foreseeable error becomes one message on stderr and exit status 2."""
 
     def guarded(arguments: Sequence[str]) -> int | None:
-        logging.set_verbosity(logging.INFO)
+        # Ours is worth reading; what Orbax and JAX log at this level (through absl) is not.
+        absl.logging.set_verbosity(absl.logging.WARNING)
+        ours = logging.getLogger("flamingo_jax")
+        ours.setLevel(logging.INFO)
+        ours.propagate = False
+        ours.addHandler(_Console())
         if len(arguments) > 1:
             print(f"error: unexpected argument {arguments[1]!r}; flags are written --name=value", file=sys.stderr)
             return 2

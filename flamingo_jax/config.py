@@ -13,8 +13,9 @@ import importlib
 import json
 from typing import Any
 
-import gin
 import ml_collections
+
+import gin
 
 _TYPE = "_type"
 
@@ -39,7 +40,9 @@ def resolve(cls: type, gin_files: list[str], bindings: list[str]) -> Any:
         if isinstance(error, ConfigError):
             raise
         message = " ".join(str(error).split())
-        raise ConfigError(f"cannot build the configuration from {', '.join(gin_files) or 'bindings'}: {message}") from error
+        raise ConfigError(
+            f"cannot build the configuration from {', '.join(gin_files) or 'bindings'}: {message}"
+        ) from error
     unused = _bound() - _used()
     if unused:
         raise ConfigError(
@@ -50,7 +53,9 @@ def resolve(cls: type, gin_files: list[str], bindings: list[str]) -> Any:
 
 
 def _bound() -> set[str]:
-    return {f"{scope + '/' if scope else ''}{name}.{parameter}" for scope, name, parameter in _entries(gin.config._CONFIG)}
+    return {
+        f"{scope + '/' if scope else ''}{name}.{parameter}" for scope, name, parameter in _entries(gin.config._CONFIG)
+    }
 
 
 def _used() -> set[str]:

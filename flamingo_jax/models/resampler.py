@@ -113,7 +113,9 @@ class PerceiverResampler(nn.Module):
         if config.max_frames:
             init = nn.initializers.normal(config.time_init_std)
             axes = ("frames", "resampler_embed")
-            table = self.param("time_embedding", nn.with_logical_partitioning(init, axes), (config.max_frames, config.width))
+            table = self.param(
+                "time_embedding", nn.with_logical_partitioning(init, axes), (config.max_frames, config.width)
+            )
             features = features + _frames(table, frames)[None, :, None].astype(self.dtype)
         features = features.reshape(batch, frames * positions, config.width)
 

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.parallel.rules import REPLICATED, Rules
 
 AXES = ("replica", "data", "fsdp", "tensor")
@@ -27,13 +28,13 @@ def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Me
     """A mesh over `devices` (default: all).
 
     Raises:
-      ValueError: the axes' sizes do not multiply to the number of devices.
+      ConfigError: the axes' sizes do not multiply to the number of devices.
     """
     devices = jax.devices() if devices is None else devices
     sizes = [getattr(config, axis) for axis in AXES]
     known = math.prod(size for size in sizes if size != -1)
     if sizes.count(-1) > 1 or len(devices) % known or (-1 not in sizes and known != len(devices)):
         asked = ", ".join(f"{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
-        raise ValueError(f"a mesh of {asked} does not fit {len(devices)} devices: their product must be that number")
+        raise ConfigError(f"a mesh of {asked} does not fit {len(devices)} devices: their product must be that number")
     shape = [len(devices) // known if size == -1 else size for size in sizes]
     return Mesh(np.asarray(devices).reshape(shape), AXES)

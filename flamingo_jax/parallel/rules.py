@@ -6,6 +6,8 @@ import jax
 from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from flamingo_jax.config import ConfigError
+
 Rules = tuple[tuple[str, str | tuple[str, ...] | None], ...]
 
 # Every parameter on every device, the batch spread over all of them.
@@ -16,7 +18,7 @@ def param_shardings(abstract: Any, mesh: Mesh, rules: Rules) -> Any:
     """One `NamedSharding` a leaf of a tree of boxed shapes (`state.abstract_params`).
 
     Raises:
-      ValueError: an axis of a parameter does not divide evenly over its mesh axes; says which, and what would.
+      ConfigError: an axis of a parameter does not divide evenly over its mesh axes; says which, and what would.
     """
     shardings = nn.logical_to_mesh_sharding(nn.get_partition_spec(abstract), mesh, list(rules))
     leaves = jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract))
@@ -32,7 +34,7 @@ def _check_even(name: str, shape: tuple[int, ...], sharding: NamedSharding) -> N
         for mesh_axis in names:
             parts *= sharding.mesh.shape[mesh_axis]
         if shape[axis] % parts:
-            raise ValueError(
+            raise ConfigError(
                 f"axis {axis} of {name} {shape} does not divide into {parts} parts (mesh axes {', '.join(names)}): "
                 f"use a divisor of {shape[axis]} there, or map its logical axis to None in the sharding rules"
             )

@@ -1,10 +1,12 @@
-"""Freezing is data: a list of (pattern, label) decides for every parameter whether it trains, and under which policy."""
+"""Freezing is data: a list of (pattern, label) says of every parameter whether it trains, and under which policy."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from flax import traverse_util
+
+from flamingo_jax.config import ConfigError
 
 FROZEN = "frozen"
 Rules = Sequence[tuple[str, str]]
@@ -20,7 +22,7 @@ PAPER_RULES = (
 )
 
 
-class FreezingError(ValueError):
+class FreezingError(ConfigError):
     """The rules do not fit the model's parameters."""
 
 

@@ -1,12 +1,12 @@
-"""The training loop. One number runs through it: updates done = the state's step = the checkpoint's = the data's next step."""
+"""The training loop. One number runs through it: updates done = the state's step = the data's next step."""
 
 import contextlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import numpy as np
-from absl import logging
 from etils import epath
 from flax import linen as nn
 from jax.sharding import NamedSharding
@@ -14,7 +14,6 @@ from jax.sharding import NamedSharding
 from flamingo_jax import config as config_lib
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.tokenizer import load_tokenizer
-from flamingo_jax.interop.locate import locate
 from flamingo_jax.parallel.rules import batch_sharding
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.interrupt import Interrupt
@@ -23,6 +22,7 @@ from flamingo_jax.training.optimizer import schedule
 from flamingo_jax.training.run import RunConfig, set_up
 from flamingo_jax.training.step import Batch, LossConfig, make_step
 
+_logger = logging.getLogger(__name__)
 _HOST_ONLY = ("skipped",)
 
 
@@ -36,8 +36,8 @@ def train(config: RunConfig, workdir: str) -> int:
     """
     workdir = epath.Path(workdir)
     setup = set_up(config)
-    logging.info("parameters:\n%s", setup.parameter_table)
-    tokenizer = load_tokenizer(locate(config.pretrained.tokenizer or config.pretrained.language))
+    _logger.info("%s", setup.parameter_table)
+    tokenizer = load_tokenizer(config.pretrained.tokenizer or config.pretrained.language)
     mixture = Mixture(config.mixture, tokenizer)
     rate = schedule(config.optimizer, config.steps)
     loss = LossConfig(mixture.weights, config.loss_per)
@@ -49,7 +49,7 @@ def train(config: RunConfig, workdir: str) -> int:
         if start:
             state = checkpoints.restore(start, state, setup.fingerprint, config.model)
         if start >= config.steps:
-            logging.info("%s: all %d steps are done; nothing to do", workdir, start)
+            _logger.info("%s: all %d steps are done; nothing to do", workdir, start)
             return start
         (workdir / "config.json").write_text(config_lib.to_json(config))
         log = _Log(stack, workdir, start, config)
@@ -71,7 +71,7 @@ def train(config: RunConfig, workdir: str) -> int:
         checkpoints.save(state, config, setup.fingerprint)
         checkpoints.wait()
     if step < config.steps:
-        logging.warning("stopped and saved at step %d of %d; run the same command again to go on", step, config.steps)
+        _logger.warning("stopped and saved at step %d of %d; run the same command again to go on", step, config.steps)
     return step
 
 
@@ -97,7 +97,7 @@ class _Log:
         self._pending: tuple[int, Mapping[str, Any], dict[str, float]] | None = None
         if start:
             self._writer.event("resume", start)
-            logging.info("resuming from step %d", start)
+            _logger.info("resuming from step %d", start)
 
     def record(self, step: int, metrics: Mapping[str, Any], batch: Batch) -> None:
         """Takes the metrics of an update that may still be running, and writes those of the one before."""

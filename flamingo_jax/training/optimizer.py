@@ -7,6 +7,7 @@ from typing import Any
 import optax
 from flax import traverse_util
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.training.freezing import FROZEN
 
 
@@ -47,7 +48,7 @@ class OptimizerConfig:
 
 
 def schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
-    """Update number -> learning rate, for a run of `steps` updates. The first update already moves (rate 1 / warm-up)."""
+    """Update number -> learning rate, for a run of `steps` updates. The first already moves (rate / warm-up)."""
     rise = optax.linear_schedule(
         config.learning_rate / max(config.warmup_steps, 1), config.learning_rate, max(config.warmup_steps - 1, 1)
     )
@@ -66,11 +67,11 @@ def make_optimizer(config: OptimizerConfig, labels: Mapping[str, str], steps: in
       steps: the run's length.
 
     Raises:
-      ValueError: a trainable label has no policy, or a policy's label is given to no parameter.
+      ConfigError: a trainable label has no policy, or a policy's label is given to no parameter.
     """
     used = {name for name in labels.values() if name != FROZEN}
     if used != set(config.policies):
-        raise ValueError(
+        raise ConfigError(
             f"the optimizer has policies for {sorted(config.policies)}, but the freezing rules label "
             f"trainable parameters {sorted(used)}: they must be the same"
         )
@@ -89,7 +90,4 @@ def make_optimizer(config: OptimizerConfig, labels: Mapping[str, str], steps: in
         return traverse_util.path_aware_map(lambda path, _: labels["/".join(path)], tree)
 
     transforms = {name: adamw(policy) for name, policy in config.policies.items()}
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm), optax.multi_transform(transforms, label_tree)
-    )
-
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), optax.multi_transform(transforms, label_tree))

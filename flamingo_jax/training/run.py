@@ -8,10 +8,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from flax import linen as nn
 from flax import traverse_util
 from jax.sharding import Mesh, NamedSharding
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
@@ -40,8 +40,8 @@ class RunConfig:
     pretrained: PretrainedConfig
     mixture: MixtureConfig
     optimizer: OptimizerConfig
-    mesh: MeshConfig = MeshConfig()
-    checkpoints: CheckpointConfig = CheckpointConfig()
+    mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
+    checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     freezing: Rules = PAPER_RULES
     loss_per: str = "sequence"
     steps: int = 500_000
@@ -75,7 +75,6 @@ def set_up(config: RunConfig) -> Setup:
     labels = label(shapes, config.freezing)
     optimizer = make_optimizer(config.optimizer, labels, config.steps)
     shardings = param_shardings(boxed, mesh, config.mesh.rules)
-    trainable_shardings, frozen_shardings = split(shardings, labels)
 
     pretrained, fingerprint = load_pretrained(
         config.pretrained, config.model, {path: leaf.shape for path, leaf in shapes.items()}
@@ -85,19 +84,21 @@ def set_up(config: RunConfig) -> Setup:
     del pretrained
     unloaded = [path for path, name in labels.items() if name == FROZEN and path not in placed]
     if unloaded:
-        raise ValueError(
+        raise ConfigError(
             f"{len(unloaded)} frozen parameters come from no pretrained file, the first {unloaded[0]!r}: "
             "a frozen parameter must be loaded; give it a trainable label"
         )
     # Only what no file gives is drawn; a pretrained part that trains starts from its file.
-    params = traverse_util.flatten_dict(init_trainable(model, labels, config.seed, trainable_shardings), sep="/")
+    params = traverse_util.flatten_dict(
+        init_trainable(model, labels, config.seed, split(shardings, labels)[0]), sep="/"
+    )
     params |= {path: leaf for path, leaf in placed.items() if labels[path] != FROZEN}
     params = traverse_util.unflatten_dict(params, sep="/")
     frozen = {path: leaf for path, leaf in placed.items() if labels[path] == FROZEN}
     state = TrainState(
         jax.device_put(jnp.zeros((), jnp.int32), replicated(mesh)),
         params,
-        _init_optimizer(optimizer, params, trainable_shardings, mesh),
+        _init_optimizer(optimizer, params, by_path, mesh),
     )
     return Setup(
         model,
@@ -118,15 +119,15 @@ def _place(leaf: np.ndarray, sharding: NamedSharding, name: str) -> jax.Array:
     return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
 
-def _init_optimizer(optimizer: optax.GradientTransformation, params: Params, shardings: Any, mesh: Mesh) -> Any:
-    """The optimizer's state, each moment sharded like its parameter."""
-    abstract = jax.eval_shape(optimizer.init, params)
-    placed = optax.tree_map_params(
-        optimizer,
-        lambda _, sharding: sharding,
-        abstract,
-        shardings,
-        transform_non_params=lambda _: replicated(mesh),
-        is_leaf=lambda leaf: isinstance(leaf, optax.MaskedNode),
-    )
+def _init_optimizer(
+    optimizer: optax.GradientTransformation, params: Params, by_path: Mapping[str, NamedSharding], mesh: Mesh
+) -> Any:
+    """The optimizer's state, each moment sharded like its parameter, which is the end of the moment's own path."""
+
+    def sharding(path: tuple, leaf: Any) -> NamedSharding:
+        keys = [str(entry.key) for entry in path if isinstance(entry, jax.tree_util.DictKey)]
+        ends = ("/".join(keys[start:]) for start in range(len(keys)))
+        return next((by_path[end] for end in ends if end in by_path), replicated(mesh))
+
+    placed = jax.tree_util.tree_map_with_path(sharding, jax.eval_shape(optimizer.init, params))
     return jax.jit(optimizer.init, out_shardings=placed)(params)

@@ -59,8 +59,8 @@ def make_step(
 ) -> Callable[[TrainState, Params, Batch], tuple[TrainState, dict[str, Array]]]:
     """The pure function `(state, frozen, batch) -> (state, metrics)`; the caller jits it.
 
-    Only trainable leaves are differentiated: frozen ones have neither gradient nor optimizer state. The datasets' gradients
-    are taken one after the other and accumulated, so peak memory is that of the largest dataset.
+    Only trainable leaves are differentiated: frozen ones have neither gradient nor optimizer state. The gradients of the
+    datasets are taken one after the other and accumulated, so peak memory is that of the largest dataset.
     """
 
     def dataset_loss(trainable: Params, frozen: Params, batch: Mapping[str, Array]):

@@ -97,7 +97,7 @@ class DecoderLayer(nn.Module):
         return x + project((config.width,), ("mlp", "embed"), "down")(gate * up), cache
 
 
-def _scan(module: type[nn.Module], length: int) -> Any:
+def _scan(module: type[nn.Module], length: int, axis: str = "layers") -> Any:
     """`module` stacked `length` times: parameters and caches get a leading axis, the context is shared."""
     return nn.scan(
         module,
@@ -106,7 +106,7 @@ def _scan(module: type[nn.Module], length: int) -> Any:
         in_axes=(nn.broadcast, 0),
         out_axes=0,
         length=length,
-        metadata_params={nn.PARTITION_NAME: "layers"},
+        metadata_params={nn.PARTITION_NAME: axis},
     )
 
 
@@ -174,7 +174,10 @@ class Decoder(nn.Module):
         parts = [("head", plan.head and _scan(DecoderLayer, plan.head)(config, self.dtype, name="head"))]
         group = {"config": config, "cross_attention": self.cross_attention, "dtype": self.dtype}
         parts.append(
-            ("groups", plan.groups and _scan(DecoderGroup, plan.groups)(length=plan.every, name="groups", **group))
+            (
+                "groups",
+                plan.groups and _scan(DecoderGroup, plan.groups, "groups")(length=plan.every, name="groups", **group),
+            )
         )
         parts.append(("tail", plan.tail and DecoderGroup(length=plan.tail, name="tail", **group)))
         new_cache = {}

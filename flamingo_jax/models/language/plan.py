@@ -29,7 +29,9 @@ class LayerPlan:
           ValueError: `first` is not a layer, or `every` is negative.
         """
         if every < 0 or not 0 <= first < num_layers:
-            raise ValueError(f"cross-attention every {every} layers from layer {first} on: there are {num_layers} layers")
+            raise ValueError(
+                f"cross-attention every {every} layers from layer {first} on: there are {num_layers} layers"
+            )
         if every == 0:
             return cls(head=num_layers)
         groups, tail = divmod(num_layers - first, every)

@@ -1,0 +1,140 @@
+"""Does the model look? Held-out captions under the right image, a wrong one and none, and what the model says of each."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+
+import jax
+import numpy as np
+from tqdm import tqdm
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.data.dataset_config import DatasetConfig
+from flamingo_jax.data.document import Document
+from flamingo_jax.data.example import stack
+from flamingo_jax.data.interleaved import InterleavedConfig
+from flamingo_jax.evaluation.cases import Case, Truth, attributes_in
+from flamingo_jax.inference.prompts import prompt_batch
+from flamingo_jax.inference.scoring import make_scorer, mean_over
+from flamingo_jax.inference.session import Session
+from flamingo_jax.training.state import Params
+
+_ROWS = 16  # a compiled batch; the last one is filled up with its first row
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What came of reading all cases one way.
+
+    Attributes:
+      nll: mean negative log-likelihood, in nats per caption token.
+      nlls: the same for each case.
+      answers: what the model said of each picture.
+    """
+
+    nll: float
+    nlls: Sequence[float]
+    answers: Sequence[str] = ()
+
+
+def wrong_image(cases: Sequence[Case], seed: int = 0) -> list[int]:
+    """For each case another one whose picture it gets: a permutation that leaves no picture in its own document.
+
+    Raises:
+      ConfigError: all pictures are of one document.
+    """
+    keys = [case.document.key for case in cases]
+    most = max((keys.count(key) for key in set(keys)), default=0)
+    if len(cases) < 2 or most * 2 > len(cases):
+        raise ConfigError(
+            f"{len(cases)} held-out pictures, {most} of them in one document: too few to shuffle them apart"
+        )
+    # Sorted by document and shifted by the size of the largest one, no picture stays in its own.
+    rng = np.random.default_rng(seed)
+    order = sorted(range(len(cases)), key=lambda place: (keys[place], rng.random()))
+    partner = [0] * len(cases)
+    for place, case in enumerate(order):
+        partner[case] = order[(place + most) % len(order)]
+    return partner
+
+
+class Reader:
+    """Reads cases with one model: scores their captions, and lets the model caption them."""
+
+    def __init__(self, session: Session, dataset: DatasetConfig, max_new_tokens: int):
+        self._session, self._tokenizer = session, session.tokenizer
+        changes = {"max_images": 1} if isinstance(dataset, InterleavedConfig) else {}
+        self._dataset = dataclasses.replace(dataset, **changes)
+        self._score = make_scorer(session.model)
+        self._greedy = session.greedy(max_new_tokens)
+
+    def caption_mask(self, case: Case) -> np.ndarray:
+        """True at the caption's tokens: those right after `<BOS>` and the tag, as far as they fit."""
+        start = 1 + len(self._tokenizer.image_tag_ids)
+        mask = np.zeros(self._dataset.length, bool)
+        mask[start : start + len(self._tokenizer.encode(case.caption))] = True
+        return mask
+
+    def score(self, cases: Sequence[Case], documents: Sequence[Document], params: Params) -> Reading:
+        """Scores each case's caption in the document given for it."""
+
+        def rows(chunk: Sequence[int]) -> Mapping[str, np.ndarray]:
+            examples = [self._dataset.example(documents[place], self._tokenizer) for place in chunk]
+            return stack(examples, [0] * len(examples))
+
+        losses = np.concatenate(_in_chunks(len(cases), rows, lambda batch: self._score(params, batch), "scoring"))
+        nll, nlls = mean_over(losses, np.stack([self.caption_mask(case) for case in cases]))
+        return Reading(nll, nlls.tolist())
+
+    def answer(self, documents: Sequence[Document], blind: bool = False) -> list[str]:
+        """What the model says after `<BOS><image>`, up to the first full stop. `blind` hides the picture from it."""
+
+        def rows(chunk: Sequence[int]) -> Mapping[str, np.ndarray]:
+            prompts = [("<image>", [documents[place].media[0]]) for place in chunk]
+            batch = dict(prompt_batch(prompts, self._tokenizer, self._dataset))
+            return batch | ({"image_index": np.zeros_like(batch["image_index"])} if blind else {})
+
+        ids = _in_chunks(len(documents), rows, lambda batch: self._greedy(self._session.params, batch), "captioning")
+        texts = self._session.decode(np.concatenate(ids))
+        return [text.partition(".")[0] + "." if "." in text else text for text in texts]
+
+
+def _in_chunks(count: int, rows: Callable, run: Callable, title: str) -> list[np.ndarray]:
+    """Runs batches of one size, so that one program serves all, and cuts the filling off again."""
+    out = []
+    for start in tqdm(range(0, count, _ROWS), desc=title, leave=False):
+        chunk = [*range(start, min(start + _ROWS, count))]
+        filled = chunk + chunk[:1] * (_ROWS - len(chunk))
+        out.append(np.asarray(jax.device_get(run(rows(filled))))[: len(chunk)])
+    return out
+
+
+def close_gates(params: Params) -> Params:
+    """The parameters with every gate at 0: the frozen language model."""
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: leaf * 0 if str(path[-1].key).endswith("_gate") else leaf, params
+    )
+
+
+def accuracy(cases: Sequence[Case], answers: Sequence[str], words: Mapping[str, tuple[str, ...]]) -> dict[str, float]:
+    """Attribute -> share of the cases whose answer names the true word (the first word of its kind counts)."""
+    return {
+        name: float(
+            np.mean(
+                [
+                    attributes_in(answer, words)[name] == case.attributes[name]
+                    for case, answer in zip(cases, answers, strict=True)
+                ]
+            )
+        )
+        for name in words
+    }
+
+
+def majority(cases: Sequence[Case], training: Sequence[Mapping[str, str]], truth: Truth) -> dict[str, float]:
+    """Attribute -> accuracy of always saying the word that is the most frequent in training."""
+    found = {}
+    for name, words in truth.words.items():
+        counts = [sum(entry[name] == word for entry in training) for word in words]
+        best = words[int(np.argmax(counts))]
+        found[name] = float(np.mean([case.attributes[name] == best for case in cases]))
+    return found
