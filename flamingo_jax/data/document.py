@@ -16,7 +16,7 @@ class Text:
 class Image:
     """A still image as the bytes of its file (PNG, JPEG, ...).
 
-    `source` says where it came from (a path below the corpus root, or a URL) so that reports and evaluation can name it.
+    `source` says where it came from (a path below the corpus root, or a URL): reports and evaluation name it.
     """
 
     encoded: bytes

@@ -1,0 +1,90 @@
+"""One image or one clip with its caption: `<BOS><image>{caption}<EOC><EOS>`."""
+
+import dataclasses
+
+import numpy as np
+
+from flamingo_jax.data.dataset_config import LOSS_ON_CHUNKS, DatasetConfig
+from flamingo_jax.data.document import Document
+from flamingo_jax.data.errors import RecordError
+from flamingo_jax.data.example import Example, pad_example
+from flamingo_jax.data.media import load_media
+from flamingo_jax.data.sequence import plain_text
+from flamingo_jax.data.tokenizer import Tokenizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PairsConfig(DatasetConfig):
+    """A dataset of captioned images such as ALIGN and LTIP; the defaults are the paper's.
+
+    Attributes:
+      length: 32 or 64 in the paper, "depending on the dataset"; which is which is not stated.
+      prefix_space: probability that a caption gets one space before it, so that the model reads captions however the
+        tokenizer splits their first word (1/2 in the paper).
+    """
+
+    weight: float = 0.2
+    length: int = 32
+    prefix_space: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 <= self.prefix_space <= 1:
+            raise ValueError(f"{type(self).__name__}.prefix_space must lie in [0, 1], got {self.prefix_space}")
+
+    @property
+    def images_per_row(self) -> int:
+        """One."""
+        return 1
+
+    def example(self, document: Document, tokenizer: Tokenizer, rng: np.random.Generator | None = None) -> Example:
+        """See `DatasetConfig.example`. All tokens see the image (paper: the indices are all 1).
+
+        A caption that is too long is cut so that `<EOC><EOS>` stay. Without `rng` no space is put before it.
+
+        Raises:
+          RecordError: not exactly one image or clip, no caption, or undecodable.
+          ValueError: `length` leaves no room for a caption.
+        """
+        media, caption = document.media, document.text
+        if len(media) != 1 or not caption:
+            raise RecordError(
+                f"document {document.key!r}: {len(media)} media and a caption of {len(caption)} characters;"
+                " a pair has one image or clip, and a caption"
+            )
+        head = [tokenizer.bos_id, *tokenizer.image_tag_ids]
+        tail = [tokenizer.eoc_id, tokenizer.eos_id]
+        room = self.length - len(head) - len(tail)
+        if room < 1:
+            raise ValueError(
+                f"{type(self).__name__}.length = {self.length} leaves no room for a caption beside <BOS>, the"
+                f" {len(head) - 1} tokens of <image>, <EOC> and <EOS>"
+            )
+        if rng is not None and rng.random() < self.prefix_space:
+            caption = " " + caption
+        tokens = np.asarray([*head, *tokenizer.encode(plain_text(caption))[:room], *tail], np.int32)
+        targets = np.ones(len(tokens), bool)
+        if self.loss == LOSS_ON_CHUNKS:
+            targets[: len(head)] = False
+            targets[-1] = False
+        try:
+            images, frame_mask = load_media(media, 1, self, rng)
+        except RecordError as error:
+            raise type(error)(f"document {document.key!r}: {error}") from error
+        return pad_example(
+            tokens=tokens,
+            image_index=np.ones(len(tokens), np.int32),
+            loss_mask=targets,
+            images=images,
+            frame_mask=frame_mask,
+            length=self.length,
+            pad_id=tokenizer.eos_id,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class VideoConfig(PairsConfig):
+    """A dataset of captioned clips such as VTP: eight frames at one a second, loss weight 0.03 (paper, section 3.4)."""
+
+    weight: float = 0.03
+    num_frames: int = 8

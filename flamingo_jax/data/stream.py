@@ -1,0 +1,172 @@
+"""Batches prepared ahead by threads and processes, with Grain."""
+
+import contextlib
+import functools
+import multiprocessing
+import multiprocessing.connection
+import multiprocessing.resource_tracker
+import multiprocessing.util
+import os
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import grain
+import numpy as np
+from absl import flags
+
+from flamingo_jax.data.example import BATCH_KEYS, Batch
+from flamingo_jax.data.mixture import Mixture, Rows, SkipMonitor, resolve_rows
+from flamingo_jax.data.read_ahead import ReadAhead
+
+_SHARED_MEMORY = "/dev/shm"
+_SMALL_ARRAY = 1 << 16  # bytes; below this a copy through a pipe is cheaper than shared memory.
+_FOREVER = 1 << 48  # sub-batches; Grain's datasets have a length.
+
+
+class BatchStream:
+    """An endless iterator over the batches of a mixture from a step on. Close it, or use it in a `with` statement.
+
+    The batches are those of `Mixture.batch`, whatever the number of workers and threads; they are plain arrays that the
+    caller may keep. After an interrupt (Ctrl-C) in the caller, `close` still ends all workers; they also end by
+    themselves when the calling process dies.
+
+    Attributes:
+      step: of the batch that comes next.
+      skips: how many rows were made, and how many unusable records were replaced, by dataset, since the start.
+    """
+
+    def __init__(self, mixture: Mixture, start_step: int = 0, rows: Rows = None):
+        """
+        Args:
+          start_step: the first step to give.
+          rows: as in `Mixture.batch`: those that this host's devices need.
+        """
+        config = mixture.config
+        self.step = start_step
+        self.skips = SkipMonitor(config.max_skip_rate)
+        for name, dataset in mixture.datasets.items():
+            resolve_rows(rows, name, dataset.batch_size)
+        elements = grain.MapDataset.source(_SubBatches(mixture, start_step, rows))
+        ahead = 0 if not config.workers and not config.threads else config.prefetch
+        options = grain.ReadOptions(num_threads=min(config.threads, ahead), prefetch_buffer_size=ahead)
+        data = elements.to_iter_dataset(options)
+        if config.workers:
+            if not flags.FLAGS.is_parsed():
+                flags.FLAGS.mark_as_parsed()  # Grain hands its own flags on to the workers and refuses unparsed ones.
+            # Whichever thread starts this helper process has SIGINT unblocked; the read-ahead thread wants it blocked.
+            multiprocessing.resource_tracker.ensure_running()
+            shared = _shared_memory_suffices(mixture, rows)
+            transport = grain.experimental.DatasetOptions(min_shm_size=_SMALL_ARRAY if shared else sys.maxsize)
+            data = grain.experimental.WithOptionsIterDataset(data, transport).mp_prefetch(
+                grain.MultiprocessingOptions(num_workers=config.workers),
+                worker_init_fn=functools.partial(_prepare_worker, shared),
+            )
+        steps = _steps(data, list(mixture.datasets))
+        self._steps = ReadAhead(steps) if config.workers else steps
+
+    def __iter__(self) -> "BatchStream":
+        return self
+
+    def __next__(self) -> dict[str, Batch]:
+        """The batch of `step`.
+
+        Raises:
+          RecordError, SourceError: as `Mixture.batch`.
+          SkipRateError: too many records of a dataset are unusable.
+          StopIteration: the stream is closed.
+        """
+        try:
+            batches = next(self._steps)
+            for name, batch in batches.items():
+                self.skips.add(name, batch)
+        except BaseException:
+            self.close()
+            raise
+        self.step += 1
+        return batches
+
+    def close(self) -> None:
+        """Ends all threads and processes of the stream. May be called more than once."""
+        self._steps.close()
+
+    def __enter__(self) -> "BatchStream":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.close()
+
+
+def _steps(data: grain.IterDataset, names: list[str]) -> Generator[dict[str, Batch], None, None]:
+    with contextlib.closing(iter(data)) as sub_batches:
+        while True:
+            step = {}
+            for _ in names:
+                name, batch = next(sub_batches)
+                # Grain's arrays live in shared memory, which is scarce and goes when they do.
+                step[name] = {key: _own(batch[key]) for key in BATCH_KEYS}
+            yield {name: step[name] for name in names}
+
+
+class _SubBatches:
+    """The sub-batches of all steps in one sequence: D elements a step, D datasets.
+
+    Each step begins one dataset further on. Grain deals elements to its workers in turn, and without the shift a number
+    of workers that shares a divisor with D would leave one of them all the clips.
+    """
+
+    def __init__(self, mixture: Mixture, start_step: int, rows: Rows):
+        self._mixture, self._start_step, self._rows = mixture, start_step, rows
+        self._names = list(mixture.datasets)
+
+    def __len__(self) -> int:
+        return _FOREVER
+
+    def __getitem__(self, index: int) -> tuple[str, Batch]:
+        steps, place = divmod(int(index), len(self._names))
+        name = self._names[(place + steps) % len(self._names)]
+        return name, self._mixture.sub_batch(name, self._start_step + steps, self._rows)
+
+    def __repr__(self) -> str:
+        return f"batches of {', '.join(self._names)} from step {self._start_step}"
+
+
+def _own(array: np.ndarray) -> np.ndarray:
+    return array if type(array) is np.ndarray else np.array(array, copy=True, subok=False)
+
+
+def _shared_memory_suffices(mixture: Mixture, rows: Rows) -> bool:
+    """Whether batches may go from the workers through shared memory, as is fastest, or must go through pipes.
+
+    Containers often have 64 MB of it, and a process that writes more than there is dies without a message.
+    """
+    largest = 0
+    for name, dataset in mixture.datasets.items():
+        pixels = dataset.images_per_row * dataset.num_frames * dataset.image_size**2 * 3
+        largest = max(largest, pixels * len(resolve_rows(rows, name, dataset.batch_size)))
+    # For each worker: one batch being written, one or two in the queue, one in the reader's buffer.
+    needed = 4 * largest * mixture.config.workers
+    try:
+        return needed < shutil.disk_usage(_SHARED_MEMORY).free
+    except OSError:
+        return False
+
+
+def _prepare_worker(shared: bool, index: int, count: int) -> None:
+    """Runs in each worker: Ctrl-C is the caller's to handle, and a worker whose caller was killed must not linger."""
+    del index, count
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
+    if not shared:
+        # A process waits at its end until its queues are read; with batches in them that nobody wants, for ever.
+        multiprocessing.util.Finalize(None, os._exit, args=(0,), exitpriority=100)
+
+
+def _exit_with(sentinel: int) -> None:
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)

@@ -1,0 +1,193 @@
+"""Text to token ids and back, with the tokenizer that the language model came with."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import tokenizers
+from etils import epath
+from tokenizers import decoders, models, pre_tokenizers
+
+from flamingo_jax.interop.locate import locate
+from flamingo_jax.interop.tensors import open_tensors
+
+IMAGE_TAG = "<image>"
+"""Stands where an image stands. Plain text for the tokenizer: several sub-tokens, no new one (paper, section 3.2.1)."""
+
+EOC_NAME = "<EOC>"
+"""How the end-of-chunk token, the only new one, is shown to people. No text encodes to it."""
+
+# `tokenizer.ggml.pre` of a GGUF file -> are digits set apart one by one before the split of GPT-2?
+_DIGITS_APART = {"gpt-2": False, "smollm": True, "starcoder": True, "refact": True, "command-r": True}
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # `tokenizer.ggml.token_type`
+
+
+class Tokenizer:
+    """A base tokenizer plus `<EOC>`, whose id is the size of the base vocabulary. Picklable, and safe for threads.
+
+    Attributes:
+      vocab_size: rows of the language model's embedding table (it may be padded beyond the tokenizer's own entries).
+      bos_id, eos_id, eoc_id: beginning and end of sequence, end of chunk.
+      image_tag_ids: the sub-tokens of `IMAGE_TAG`, encoded apart from any text beside it, so that they are always
+        these.
+    """
+
+    def __init__(self, backend: tokenizers.Tokenizer, *, bos_id: int, eos_id: int, vocab_size: int | None = None):
+        """
+        Args:
+          backend: the tokenizer of the `tokenizers` package. This object takes it over.
+          bos_id, eos_id: ids of the base vocabulary.
+          vocab_size: rows of the embedding table; the number of tokens if None.
+
+        Raises:
+          ValueError: the table is smaller than the vocabulary, or an id lies outside it.
+        """
+        entries = backend.get_vocab_size(with_added_tokens=True)
+        self.vocab_size = entries if vocab_size is None else vocab_size
+        if self.vocab_size < entries:
+            raise ValueError(f"an embedding table of {vocab_size} rows cannot hold a vocabulary of {entries} tokens")
+        for name, token in (("bos_id", bos_id), ("eos_id", eos_id)):
+            if not 0 <= token < self.vocab_size:
+                raise ValueError(f"{name} {token} is not in the vocabulary of {self.vocab_size} tokens")
+        self.bos_id, self.eos_id, self.eoc_id = bos_id, eos_id, self.vocab_size
+        # Web text that spells a control token is text about that token: it must not act as one.
+        backend.encode_special_tokens = True
+        self._backend = backend
+        added = backend.get_added_tokens_decoder()
+        self._control = {token for token, content in added.items() if content.special} | {bos_id, eos_id}
+        self.image_tag_ids = tuple(self.encode(IMAGE_TAG))
+
+    def __reduce__(self):
+        return _restore, (self._backend.to_str(), self.bos_id, self.eos_id, self.vocab_size)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of the text, nothing added. Text that spells a control token is encoded as the text it is.
+
+        A byte that the vocabulary lacks (SmolLM2: rare control characters and planes above 3) gets no token.
+        """
+        return self._backend.encode(text, add_special_tokens=False).ids
+
+    def encode_with_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids, and for each the (start, end) of its characters in `text`."""
+        encoding = self._backend.encode(text, add_special_tokens=False)
+        return encoding.ids, encoding.offsets
+
+    def decode(self, ids: Iterable[int], *, skip_control: bool = True) -> str:
+        """The text of the ids. Control tokens and `<EOC>` are left out, or spelled out if `skip_control` is False.
+
+        Raises:
+          ValueError: an id is neither in the base vocabulary nor `<EOC>`.
+        """
+        pieces: list[str] = []
+        run: list[int] = []
+        for token in map(int, ids):
+            if not 0 <= token <= self.eoc_id:
+                raise ValueError(f"token {token} is not in the vocabulary of {self.vocab_size} tokens and <EOC>")
+            if token == self.eoc_id or (skip_control and token in self._control):
+                pieces.append(self._text(run))
+                run = []
+                if not skip_control:
+                    pieces.append(EOC_NAME)
+            else:
+                run.append(token)
+        return "".join([*pieces, self._text(run)])
+
+    def _text(self, run: list[int]) -> str:
+        return self._backend.decode(run, skip_special_tokens=False) if run else ""
+
+    @classmethod
+    def from_gguf(cls, path: epath.PathLike, vocab_size: int | None = None) -> "Tokenizer":
+        """The byte-level BPE tokenizer that a GGUF file carries in its metadata.
+
+        Raises:
+          ValueError: the file is damaged or not GGUF, or its tokenizer is of a kind that is not rebuilt here.
+        """
+        with open_tensors(path) as file:
+            data = file.metadata
+        try:
+            model, pre = data["tokenizer.ggml.model"], data.get("tokenizer.ggml.pre", "gpt-2")
+            if model != "gpt2" or pre not in _DIGITS_APART:
+                raise ValueError(
+                    f"{path}: tokenizer {model!r} with pre-tokenizer {pre!r} cannot be rebuilt from a GGUF file (known:"
+                    f" 'gpt2' with {', '.join(_DIGITS_APART)}); give the model's tokenizer.json instead"
+                )
+            tokens, kinds = data["tokenizer.ggml.tokens"], data["tokenizer.ggml.token_type"]
+            merges = [tuple(merge.split(" ", 1)) for merge in data["tokenizer.ggml.merges"]]
+            bos, eos = data["tokenizer.ggml.bos_token_id"], data["tokenizer.ggml.eos_token_id"]
+        except KeyError as error:
+            raise ValueError(f"{path}: no {error} in the metadata; give the model's tokenizer.json instead") from None
+        backend = tokenizers.Tokenizer(models.BPE({token: index for index, token in enumerate(tokens)}, merges))
+        gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+        digits = [pre_tokenizers.Digits(individual_digits=True)] if _DIGITS_APART[pre] else []
+        backend.pre_tokenizer = pre_tokenizers.Sequence([*digits, gpt2])
+        backend.decoder = decoders.ByteLevel()
+        for token, kind in zip(tokens, kinds, strict=True):
+            if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED):
+                special = kind != _USER_DEFINED
+                backend.add_tokens([tokenizers.AddedToken(token, special=special, normalized=False)])
+        return cls(backend, bos_id=int(bos), eos_id=int(eos), vocab_size=vocab_size)
+
+    @classmethod
+    def from_json(cls, path: epath.PathLike, vocab_size: int | None = None) -> "Tokenizer":
+        """The tokenizer of a `tokenizer.json`. The ids of the ends come from the JSON files beside it.
+
+        They are looked for in `tokenizer_config.json`, `special_tokens_map.json` and `config.json`; a model that has no
+        beginning-of-sequence token uses its end-of-sequence token there, as such models were trained. `config.json`
+        also says how many rows the embedding table has.
+
+        Raises:
+          ValueError: the file cannot be read as a tokenizer, or no end-of-sequence token is named.
+        """
+        path = epath.Path(path)
+        try:
+            backend = tokenizers.Tokenizer.from_str(path.read_text())
+        except OSError:
+            raise
+        except Exception as error:  # The package raises bare Exception.
+            raise ValueError(f"{path}: not a tokenizer.json: {error}") from error
+        config = _json_beside(path, "config.json")
+        eos = _end(path, backend, config, "eos")
+        if eos is None:
+            raise ValueError(f"{path}: no file beside it names the end-of-sequence token (eos_token)")
+        bos = _end(path, backend, config, "bos")
+        size = config.get("vocab_size") if vocab_size is None else vocab_size
+        return cls(backend, bos_id=eos if bos is None else bos, eos_id=eos, vocab_size=size)
+
+
+def load_tokenizer(path: str, vocab_size: int | None = None) -> Tokenizer:
+    """The tokenizer in a `.gguf` file, in a `tokenizer.json`, or in a folder that holds the latter.
+
+    `path` may be local, `gs://` or `package://NAME/FILE`. `vocab_size`: rows of the embedding table, if the files do
+    not say it.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      ValueError: it is no tokenizer that can be used.
+    """
+    found = locate(path)
+    if found.is_dir():
+        found = locate(str(found / "tokenizer.json"))
+    if found.suffix == ".gguf":
+        return Tokenizer.from_gguf(found, vocab_size)
+    if found.suffix == ".json":
+        return Tokenizer.from_json(found, vocab_size)
+    raise ValueError(f"{path}: a tokenizer is read from a .gguf file or a tokenizer.json")
+
+
+def _restore(backend: str, bos_id: int, eos_id: int, vocab_size: int) -> Tokenizer:
+    return Tokenizer(tokenizers.Tokenizer.from_str(backend), bos_id=bos_id, eos_id=eos_id, vocab_size=vocab_size)
+
+
+def _json_beside(path: epath.Path, name: str) -> dict[str, Any]:
+    file = path.parent / name
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _end(path: epath.Path, backend: tokenizers.Tokenizer, config: dict[str, Any], which: str) -> int | None:
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        token = _json_beside(path, name).get(f"{which}_token")
+        content = token.get("content") if isinstance(token, dict) else token
+        if content is not None:
+            return backend.token_to_id(content)
+    token = config.get(f"{which}_token_id")
+    return token[0] if isinstance(token, list) else token

@@ -1,0 +1,138 @@
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import tokenizers
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import decoders, models, pre_tokenizers
+
+from flamingo_jax.data.tokenizer import IMAGE_TAG, Tokenizer, load_tokenizer
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "smollm2_tokens.json").read_text())
+CONTROL = range(17)  # SmolLM2's control tokens are its first 17
+
+
+@pytest.fixture
+def byte_folder(tmp_path):
+    """A folder as published models have it: a byte-level tokenizer with two control tokens, and the files beside it."""
+    backend = tokenizers.Tokenizer(models.BPE({c: i for i, c in enumerate(pre_tokenizers.ByteLevel.alphabet())}, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(["<s>", "</s>"])
+    backend.save(str(tmp_path / "tokenizer.json"))
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"bos_token": {"content": "<s>"}, "eos_token": "</s>"}))
+    (tmp_path / "config.json").write_text(json.dumps({"vocab_size": 320}))
+    return tmp_path
+
+
+def spells_control(case):
+    return any(token in CONTROL for token in case["ids"])
+
+
+@pytest.mark.parametrize("case", [c for c in GOLDEN["cases"] if not spells_control(c)], ids=lambda c: c["text"][:20])
+def test_gguf_gives_the_ids_of_the_peer(smollm2, case):
+    assert smollm2.encode(case["text"]) == case["ids"]
+    assert smollm2.decode(case["ids"]) == case["text"]
+
+
+def test_gguf_gives_the_special_ids(smollm2):
+    assert (smollm2.bos_id, smollm2.eos_id) == (GOLDEN["bos_id"], GOLDEN["eos_id"])
+    assert smollm2.vocab_size == smollm2.eoc_id == GOLDEN["vocabulary_size"]
+
+
+@given(st.lists(st.sampled_from(["<|im_start|>", "<|im_end|>", "<|endoftext|>", "<EOC>", " hi ", "<", "|>", "é", "7"])))
+def test_text_never_becomes_a_control_token(smollm2, pieces):
+    text = "".join(pieces)
+    ids = smollm2.encode(text)
+    assert all(token not in CONTROL and token < smollm2.vocab_size for token in ids)
+    assert smollm2.decode(ids) == text
+
+
+def test_the_tag_is_several_tokens_of_plain_text(smollm2):
+    assert len(smollm2.image_tag_ids) == 3
+    assert smollm2.decode(smollm2.image_tag_ids) == IMAGE_TAG
+
+
+@given(st.text(st.characters(max_codepoint=0x3FFFF, exclude_categories=["Cs", "Cc"]) | st.sampled_from("\n\t")))
+def test_offsets_cover_the_text(smollm2, text):
+    ids, offsets = smollm2.encode_with_offsets(text)
+    assert ids == smollm2.encode(text)
+    assert all(start < end for start, end in offsets)
+    assert {place for start, end in offsets for place in range(start, end)} == set(range(len(text)))
+
+
+def test_decode_leaves_control_tokens_out_unless_asked(smollm2):
+    ids = [smollm2.bos_id, *smollm2.encode("a dog"), smollm2.eoc_id, smollm2.eos_id]
+    assert smollm2.decode(ids) == "a dog"
+    assert smollm2.decode(ids, skip_control=False) == "<|im_start|>a dog<EOC><|im_end|>"
+
+
+def test_decode_refuses_unknown_ids(smollm2):
+    with pytest.raises(ValueError, match="token 49153 is not in the vocabulary"):
+        smollm2.decode([smollm2.eoc_id + 1])
+
+
+def test_survives_pickling(smollm2):
+    again = pickle.loads(pickle.dumps(smollm2))
+    text = "7 dogs <|im_end|> é"
+    assert again.encode(text) == smollm2.encode(text)
+    assert (again.bos_id, again.eos_id, again.eoc_id) == (smollm2.bos_id, smollm2.eos_id, smollm2.eoc_id)
+
+
+def test_json_folder(byte_folder):
+    tokenizer = load_tokenizer(str(byte_folder))
+    assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.eoc_id) == (256, 257, 320)
+    ids = tokenizer.encode("é </s>")
+    assert 257 not in ids and tokenizer.decode([256, *ids, 320]) == "é </s>"
+    assert pickle.loads(pickle.dumps(tokenizer)).encode("</s>") == tokenizer.encode("</s>")
+
+
+def test_json_without_beginning_uses_the_end(byte_folder):
+    (byte_folder / "tokenizer_config.json").write_text(json.dumps({"bos_token": None, "eos_token": "</s>"}))
+    assert load_tokenizer(str(byte_folder / "tokenizer.json")).bos_id == 257
+
+
+def test_json_ends_from_config(byte_folder):
+    (byte_folder / "tokenizer_config.json").unlink()
+    (byte_folder / "config.json").write_text(json.dumps({"bos_token_id": 256, "eos_token_id": [257, 4]}))
+    tokenizer = load_tokenizer(str(byte_folder), vocab_size=300)
+    assert (tokenizer.bos_id, tokenizer.eos_id, tokenizer.eoc_id) == (256, 257, 300)
+
+
+def test_json_without_ends_is_an_error(byte_folder):
+    (byte_folder / "tokenizer_config.json").unlink()
+    with pytest.raises(ValueError, match=r"tokenizer\.json: no file beside it names the end-of-sequence token"):
+        load_tokenizer(str(byte_folder))
+
+
+def test_table_smaller_than_vocabulary_is_an_error(byte_folder):
+    with pytest.raises(ValueError, match="100 rows cannot hold a vocabulary of 258"):
+        load_tokenizer(str(byte_folder), vocab_size=100)
+
+
+@pytest.mark.parametrize("name", ["broken.gguf", "broken.json"])
+@pytest.mark.parametrize("content", [b"", b"GGUF\x03\x00\x00\x00", b"{}"])
+def test_damaged_file_is_one_error(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=name):
+        load_tokenizer(str(tmp_path / name))
+
+
+def test_truncated_gguf_is_one_error(smollm2, tmp_path):
+    from flamingo_jax.interop.locate import locate
+    from tests.data.conftest import SMOLLM2
+
+    with locate(SMOLLM2).open("rb") as file:
+        (tmp_path / "short.gguf").write_bytes(file.read(500_000))
+    with pytest.raises(ValueError, match=r"short\.gguf is a truncated or corrupt GGUF file"):
+        Tokenizer.from_gguf(tmp_path / "short.gguf")
+
+
+def test_missing_file_and_wrong_kind(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.gguf"):
+        load_tokenizer(str(tmp_path / "nothing.gguf"))
+    (tmp_path / "weights.bin").write_bytes(b"x")
+    with pytest.raises(ValueError, match=r"a \.gguf file or a tokenizer\.json"):
+        load_tokenizer(str(tmp_path / "weights.bin"))

@@ -1,0 +1,124 @@
+import contextlib
+import struct
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from flamingo_jax.data.errors import MediaError
+from flamingo_jax.data.video import load_clip
+from tests.data.samples import clip_bytes, encode_clip, grey_of_second, picture_bytes
+
+
+class Fixed:
+    """A generator that draws one number."""
+
+    def __init__(self, unit):
+        self.unit = unit
+
+    def random(self):
+        return self.unit
+
+
+def seconds_shown(frames):
+    """Which second of the test clip each frame is from, by its shade."""
+    shades = np.array([np.asarray(frame).mean() for frame in frames])
+    seconds = np.round((shades - grey_of_second(0)) / 25).astype(int)
+    assert np.abs(shades - grey_of_second(seconds)).max() < 4
+    return seconds.tolist()
+
+
+def load(encoded, *, num_frames=8, frame_rate=1.0, rng=None, size=24, max_pixels=10**6):
+    return load_clip(encoded, num_frames=num_frames, frame_rate=frame_rate, size=size, max_pixels=max_pixels, rng=rng)
+
+
+def test_evaluation_starts_at_zero(ten_seconds):
+    frames = load(ten_seconds)
+    assert seconds_shown(frames) == list(range(8))
+    assert frames[0].mode == "RGB" and frames[0].size == (24, 16)
+
+
+@pytest.mark.parametrize("key_every", [1, 10, 1000])
+@given(
+    unit=st.floats(0, 1, exclude_max=True), rate=st.sampled_from([0.5, 1.0, 2.0, 3.0]), num_frames=st.integers(1, 12)
+)
+@settings(max_examples=25, deadline=None)
+def test_frames_are_those_of_their_times(key_every, unit, rate, num_frames):
+    """Against arithmetic; with key frames everywhere, every second, and at the start only (so that seeking fails)."""
+    frames = load(_clip(key_every), num_frames=num_frames, frame_rate=rate, rng=Fixed(unit))
+    start = unit * max(0, 10 - (num_frames - 1) / rate)
+    times = [start + k / rate for k in range(num_frames) if start + k / rate < 10]
+    shown = seconds_shown(frames)
+    assert len(shown) == len(times)
+    for second, time in zip(shown, times, strict=True):
+        near = {int(time - 1e-3), min(9, int(time + 1e-3))}  # at the very change of a second either is right
+        assert second in near
+
+
+_clips = {}
+
+
+def _clip(key_every):
+    if key_every not in _clips:
+        _clips[key_every] = clip_bytes(10, key_every=key_every)
+    return _clips[key_every]
+
+
+def test_random_starts_reach_all_of_the_clip(ten_seconds):
+    rng = np.random.default_rng(0)
+    first = [seconds_shown(load(ten_seconds, num_frames=3, rng=rng))[0] for _ in range(60)]
+    assert set(first) == set(range(8))
+
+
+def test_short_clip_gives_what_it_has():
+    assert seconds_shown(load(clip_bytes(3))) == [0, 1, 2]
+    assert seconds_shown(load(clip_bytes(3), rng=Fixed(0.9))) == [0, 1, 2]
+    assert seconds_shown(load(clip_bytes(0.1))) == [0]
+
+
+def test_frame_rate_above_the_clips_own_shows_frames_twice():
+    assert seconds_shown(load(clip_bytes(2, rate=1), frame_rate=2.0)) == [0, 0, 1, 1]
+
+
+def test_rotation_of_the_container_is_applied():
+    """A display matrix that turns by 90 degrees clockwise, as phones held upright write it (ISO 14496-12, tkhd)."""
+    lying = np.zeros((32, 48, 3), np.uint8)
+    lying[:, 24:] = 255
+    encoded = encode_clip([lying] * 3, rate=1)
+    place = encoded.index(b"tkhd") + 4 + 40
+    matrix = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+    turned = encoded[:place] + matrix + encoded[place + 36 :]
+    assert load(encoded)[0].size == (24, 16)
+    shown = np.asarray(load(turned)[0]).mean(-1)
+    assert shown.shape == (24, 16)
+    assert shown[:10].max() < 30 and shown[14:].min() > 225  # what was left is on top
+
+
+def test_pixel_limit_is_named(ten_seconds):
+    with pytest.raises(MediaError, match="48 x 32 pixels"):
+        load(ten_seconds, max_pixels=1000)
+
+
+@pytest.mark.parametrize("cut", [0, 10, 500, -100])
+def test_truncated_is_a_media_error(ten_seconds, cut):
+    with pytest.raises(MediaError):
+        load(ten_seconds[:cut])
+
+
+def test_not_a_video_is_a_media_error():
+    with pytest.raises(MediaError):
+        load(b"<html>404</html>" * 50)
+
+
+def test_a_still_counts_as_a_clip_of_one_frame():
+    assert len(load(picture_bytes())) == 1
+
+
+@given(st.binary(min_size=1, max_size=60), st.integers(0, 10_000))
+@settings(max_examples=60, deadline=None)
+def test_damage_never_raises_anything_else(ten_seconds, junk, place):
+    encoded = bytearray(ten_seconds)
+    encoded[place % len(encoded) : place % len(encoded) + len(junk)] = junk
+    with contextlib.suppress(MediaError):
+        assert 1 <= len(load(bytes(encoded))) <= 8
