@@ -1,4 +1,4 @@
-"""Does the model look? Held-out captions under the right image, a wrong one and none, and what the model says of each."""
+"""Does the model look? Held-out captions under the right image, a wrong one and none, and what it says of each."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Evaluates a trained workdir on held-out documents and writes `summary.json`, `heldout.json` and `report.html` there."""
+"""Evaluates a workdir on held-out documents and writes `summary.json`, `heldout.json` and `report.html` there."""
 
 import base64
 import io
@@ -137,7 +137,7 @@ def _training_attributes(config: DatasetConfig, truth: Truth) -> list[Mapping[st
 
 
 def _training_figures(folder: epath.Path) -> dict[str, float]:
-    """First and last loss, speed and duration, from the run's `metrics.jsonl`; of a step that stands twice, the later."""
+    """First and last loss, speed and duration, from `metrics.jsonl`; of a step that stands twice, the later line."""
     path, steps = folder / "metrics.jsonl", {}
     for line in path.read_text().splitlines() if path.exists() else []:
         try:

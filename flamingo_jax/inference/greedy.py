@@ -18,8 +18,8 @@ def make_greedy(
 ) -> Callable[[Params, Mapping[str, Array]], Int[Array, "batch new"]]:
     """A function of (parameters, prompts) that returns the most likely continuation, token by token.
 
-    The prompts are padded on the left (`prompts.prompt_batch`). A row ends at the first of `stop_ids`, which is kept; what
-    follows it is that token again.
+    The prompts are padded on the left (`prompts.prompt_batch`). A row ends at the first of `stop_ids`, which is kept
+    and fills the rest.
     """
     stops = jnp.asarray(list(stop_ids), jnp.int32)
     num_latents = model.config.resampler.num_latents
@@ -52,7 +52,7 @@ def make_greedy(
             return (step < max_new_tokens) & ~jnp.all(done)
 
         def advance(carry):
-            step, token, out, done, cache = carry
+            step, token, out, done, cache = carry  # `done` rows stop moving: their last token stays
             slot = length + step - 1
             mask = causal_mask(jnp.ones((batch, 1), jnp.int32), segments, slot)
             context = Context(position + step, mask, slot, None, last_mask)
@@ -62,7 +62,7 @@ def make_greedy(
 
         first = pick(logits)
         out = jnp.broadcast_to(first[:, None], (batch, max_new_tokens))
-        _, _, out, done, _ = jax.lax.while_loop(
+        _, _, out, _, _ = jax.lax.while_loop(
             more, advance, (jnp.ones((), jnp.int32), first, out, jnp.isin(first, stops), cache)
         )
         return _repeat_last(out, stops)

@@ -55,7 +55,7 @@ def prompt_batch(
         tags = text.count(IMAGE_TAG)
         if tags != len(media):
             raise PromptError(
-                f"the prompt {text[:60]!r} has {tags} {IMAGE_TAG} tags and {len(media)} images: it needs one image a tag"
+                f"the prompt {text[:60]!r} has {tags} {IMAGE_TAG} tags and {len(media)} images; give one image a tag"
             )
         rows.append(tokenize_prompt(text, tokenizer))
     length = max(len(tokens) for tokens, _ in rows)

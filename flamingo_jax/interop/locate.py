@@ -9,7 +9,7 @@ _SCHEME = "package://"
 
 
 def locate(path: str) -> epath.Path:
-    """The file that `path` names. `package://NAME/FILE` is FILE inside the installed package NAME, which is not imported.
+    """The file that `path` names. `package://NAME/FILE` is FILE inside the installed package NAME (not imported).
 
     Raises:
       FileNotFoundError: there is no such file or package, with what to do about it.
@@ -18,7 +18,9 @@ def locate(path: str) -> epath.Path:
         package, _, file = path[len(_SCHEME) :].partition("/")
         spec = importlib.util.find_spec(package)
         if spec is None or not spec.submodule_search_locations:
-            raise FileNotFoundError(f"{path}: the Python package {package!r} is not installed; install it, or give a path")
+            raise FileNotFoundError(
+                f"{path}: the Python package {package!r} is not installed; install it, or give a path"
+            )
         found = epath.Path(Path(spec.submodule_search_locations[0]) / file)
     else:
         found = epath.Path(path).expanduser()

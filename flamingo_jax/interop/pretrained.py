@@ -19,8 +19,8 @@ class PretrainedConfig:
     """Where the pretrained weights lie.
 
     Attributes:
-      language: file of the language model: GGUF, or safetensors or torch under Hugging Face's names. Paths may be local,
-        `gs://...`, or `package://NAME/FILE` for a file inside an installed Python package.
+      language: file of the language model: GGUF, or safetensors or torch under Hugging Face's names. Paths may be
+        local, `gs://...`, or `package://NAME/FILE` for a file inside an installed Python package.
       vision: file of the vision encoder.
       tokenizer: `tokenizer.json` or a GGUF file; empty for the language model's own file.
       frozen_dtype: what frozen weights are stored in: "float32" or "bfloat16".

@@ -115,8 +115,8 @@ class Checkpoints:
             changed = sorted(key for key in now if saved.get(key) != now[key])
             if changed:
                 raise CheckpointError(
-                    f"the checkpoint of step {step} in {self._dir} is of another model (different: {', '.join(changed)}): "
-                    "undo the change, or start in another workdir"
+                    f"the checkpoint of step {step} in {self._dir} is of another model (changed: "
+                    f"{', '.join(changed)}): undo the change, or start in another workdir"
                 )
         target = jax.tree.map(ocp.utils.to_shape_dtype_struct, like._asdict())
         try:

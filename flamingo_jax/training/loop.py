@@ -37,7 +37,9 @@ def train(config: RunConfig, workdir: str) -> int:
     workdir = epath.Path(workdir)
     setup = set_up(config)
     _logger.info("%s", setup.parameter_table)
-    tokenizer = load_tokenizer(config.pretrained.tokenizer or config.pretrained.language)
+    tokenizer = load_tokenizer(
+        config.pretrained.tokenizer or config.pretrained.language, config.model.language.vocab_size
+    )
     mixture = Mixture(config.mixture, tokenizer)
     rate = schedule(config.optimizer, config.steps)
     loss = LossConfig(mixture.weights, config.loss_per)
@@ -54,7 +56,7 @@ def train(config: RunConfig, workdir: str) -> int:
         (workdir / "config.json").write_text(config_lib.to_json(config))
         log = _Log(stack, workdir, start, config)
         stack.enter_context(nn.logical_axis_rules(config.mesh.rules))
-        stack.enter_context(setup.mesh)
+        stack.enter_context(jax.set_mesh(setup.mesh))
         interrupt = stack.enter_context(Interrupt())
         batches = stack.enter_context(contextlib.closing(mixture.stream(start)))
         sharding = batch_sharding(setup.mesh, config.mesh.rules)

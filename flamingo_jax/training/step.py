@@ -59,8 +59,8 @@ def make_step(
 ) -> Callable[[TrainState, Params, Batch], tuple[TrainState, dict[str, Array]]]:
     """The pure function `(state, frozen, batch) -> (state, metrics)`; the caller jits it.
 
-    Only trainable leaves are differentiated: frozen ones have neither gradient nor optimizer state. The gradients of the
-    datasets are taken one after the other and accumulated, so peak memory is that of the largest dataset.
+    Only trainable leaves are differentiated: frozen ones have neither gradient nor optimizer state. The gradients of
+    the datasets are taken one after the other and accumulated, so peak memory is that of the largest dataset.
     """
 
     def dataset_loss(trainable: Params, frozen: Params, batch: Mapping[str, Array]):
@@ -81,7 +81,7 @@ def make_step(
             metrics[f"loss/{name}"] = mean
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
-        metrics |= {"loss": total, "grad_norm": optax.global_norm(gradient), "learning_rate": rate(state.step)}
+        metrics |= {"loss": total, "grad_norm": optax.tree.norm(gradient), "learning_rate": rate(state.step)}
         return TrainState(state.step + 1, params, opt_state), metrics | gates(params)
 
     return step

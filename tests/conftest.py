@@ -1,0 +1,29 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from flamingo_jax import config
+from flamingo_jax.training.run import RunConfig
+from tests import tiny_run
+
+
+
+def pytest_configure(config):
+    """Programs that several tests (and the processes that they start) share are compiled once."""
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("xla")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+@pytest.fixture(scope="session")
+def tiny_gin(tmp_path_factory) -> Path:
+    """The gin file of a tiny run with its own weights, tokenizer and datasets."""
+    return tiny_run.write(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tiny_gin) -> RunConfig:
+    """The same, resolved."""
+    return config.resolve(RunConfig, [str(tiny_gin)], [])

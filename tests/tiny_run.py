@@ -1,0 +1,169 @@
+"""A whole run in small: random "pretrained" weights under the peers' names, a tokenizer, datasets and a gin file."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+from data_pipelines import clips, embedded_web, pairs
+from data_pipelines.m3w.__main__ import main as build_m3w
+from flamingo_jax.interop import efficientnet, llama
+from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.training.state import abstract_params, flat_shapes
+from tests import tiny
+
+LANGUAGE = dataclasses.replace(tiny.LANGUAGE, vocab_size=258)
+SETTINGS = embedded_web.Settings(seed=0, pages=14, pairs=16, clips=4)
+
+GIN = """
+from __gin__ import dynamic_registration
+from flamingo_jax.data import interleaved
+from flamingo_jax.data import mixture
+from flamingo_jax.data import pairs
+from flamingo_jax.interop import pretrained
+from flamingo_jax.models import flamingo
+from flamingo_jax.models import gated_cross_attention
+from flamingo_jax.models import resampler
+from flamingo_jax.models.language import decoder
+from flamingo_jax.models.vision import efficientnet
+from flamingo_jax.training import checkpoints
+from flamingo_jax.training import optimizer
+from flamingo_jax.training import run
+
+run.RunConfig.model = @flamingo.FlamingoConfig()
+flamingo.FlamingoConfig.language = @decoder.DecoderConfig()
+flamingo.FlamingoConfig.vision = @efficientnet.EfficientNetLiteConfig()
+flamingo.FlamingoConfig.resampler = @resampler.PerceiverResamplerConfig()
+flamingo.FlamingoConfig.cross_attention = @gated_cross_attention.GatedCrossAttentionConfig()
+flamingo.FlamingoConfig.cross_attention_every = 2
+decoder.DecoderConfig.vocab_size = 258
+decoder.DecoderConfig.width = 32
+decoder.DecoderConfig.num_layers = 5
+decoder.DecoderConfig.num_heads = 4
+decoder.DecoderConfig.num_kv_heads = 2
+decoder.DecoderConfig.head_dim = 8
+decoder.DecoderConfig.hidden_width = 48
+efficientnet.EfficientNetLiteConfig.stem_width = 8
+efficientnet.EfficientNetLiteConfig.groups = (@one/efficientnet.BlockGroup(), @two/efficientnet.BlockGroup())
+efficientnet.EfficientNetLiteConfig.head_width = 16
+one/efficientnet.BlockGroup.repeats = 1
+one/efficientnet.BlockGroup.kernel = 3
+one/efficientnet.BlockGroup.stride = 1
+one/efficientnet.BlockGroup.expand = 1
+one/efficientnet.BlockGroup.width = 8
+two/efficientnet.BlockGroup.repeats = 2
+two/efficientnet.BlockGroup.kernel = 3
+two/efficientnet.BlockGroup.stride = 2
+two/efficientnet.BlockGroup.expand = 2
+two/efficientnet.BlockGroup.width = 12
+resampler.PerceiverResamplerConfig.width = 24
+resampler.PerceiverResamplerConfig.num_latents = 4
+resampler.PerceiverResamplerConfig.num_layers = 2
+resampler.PerceiverResamplerConfig.num_heads = 2
+resampler.PerceiverResamplerConfig.head_dim = 8
+gated_cross_attention.GatedCrossAttentionConfig.num_heads = 4
+gated_cross_attention.GatedCrossAttentionConfig.head_dim = 8
+gated_cross_attention.GatedCrossAttentionConfig.gate_init = 0.5
+
+run.RunConfig.pretrained = @pretrained.PretrainedConfig()
+pretrained.PretrainedConfig.language = "{root}/language.safetensors"
+pretrained.PretrainedConfig.vision = "{root}/vision.safetensors"
+pretrained.PretrainedConfig.tokenizer = "{root}/tokenizer.json"
+pretrained.PretrainedConfig.frozen_dtype = "float32"
+
+run.RunConfig.mixture = @mixture.MixtureConfig()
+mixture.MixtureConfig.datasets = (
+    ("m3w", @interleaved.InterleavedConfig()),
+    ("pairs", @pairs.PairsConfig()),
+    ("clips", @pairs.VideoConfig()),
+)
+interleaved.InterleavedConfig.path = "{root}/corpus/m3w"
+interleaved.InterleavedConfig.batch_size = 2
+interleaved.InterleavedConfig.length = 48
+interleaved.InterleavedConfig.max_images = 2
+interleaved.InterleavedConfig.image_size = 32
+pairs.PairsConfig.path = "{root}/corpus/pairs"
+pairs.PairsConfig.batch_size = 4
+pairs.PairsConfig.length = 40
+pairs.PairsConfig.image_size = 32
+pairs.VideoConfig.path = "{root}/corpus/clips"
+pairs.VideoConfig.batch_size = 2
+pairs.VideoConfig.length = 40
+pairs.VideoConfig.image_size = 32
+pairs.VideoConfig.num_frames = 3
+
+run.RunConfig.optimizer = @optimizer.OptimizerConfig()
+optimizer.OptimizerConfig.learning_rate = 3e-3
+optimizer.OptimizerConfig.warmup_steps = 2
+optimizer.OptimizerConfig.policies = {{
+    "resampler": @resampler/optimizer.Policy(),
+    "cross_attention": @optimizer.Policy(),
+    "new_tokens": @optimizer.Policy(),
+}}
+resampler/optimizer.Policy.weight_decay = 0.0
+
+run.RunConfig.steps = 40
+run.RunConfig.log_every = 1
+run.RunConfig.checkpoints = @checkpoints.CheckpointConfig()
+checkpoints.CheckpointConfig.every = 2
+"""
+
+
+def write(root: Path) -> Path:
+    """Writes everything below `root`; returns the gin file."""
+    _write_weights(root)
+    _write_tokenizer(root)
+    embedded_web.generate(root / "web", SETTINGS, progress=False)
+    out = ["--output", str(root / "corpus"), "--validation_fraction", "0.3"]
+    build_m3w(["--input", str(root / "web/site"), *out])
+    pairs.main(["--input", str(root / "web/pairs"), *out])
+    clips.main(["--input", str(root / "web/clips/clips.json"), *out])
+    gin_file = root / "tiny.gin"
+    gin_file.write_text(GIN.format(root=root))
+    return gin_file
+
+
+def _write_weights(root: Path) -> None:
+    """Random tensors in the layouts that the weight maps read."""
+    rng = np.random.default_rng(0)
+    config = tiny.config(language=LANGUAGE, cross_attention_every=0)
+    shapes = {path: leaf.shape for path, leaf in flat_shapes(abstract_params(Flamingo(config))).items()}
+
+    def tensor(path: str, shape: tuple[int, ...]) -> np.ndarray:
+        name = path.split("/")[-1]
+        if name in ("scale", "variance"):
+            return rng.uniform(0.8, 1.2, shape).astype(np.float32)
+        return rng.normal(0, 0.1, shape).astype(np.float32)
+
+    language = {}
+    for path, entries in llama.weight_map(LANGUAGE, llama.HUGGING_FACE).items():
+        stacked = isinstance(entries, list)
+        shape = shapes["language_model/" + (path.replace("layers/", "head/") if stacked else path)]
+        shape = shape[1:] if stacked else shape
+        if path.endswith("kernel"):
+            inputs = 2 if "output/" in path else 1
+            shape = (int(np.prod(shape[inputs:])), int(np.prod(shape[:inputs])))
+        for entry in entries if stacked else [entries]:
+            language[entry.source] = tensor(path, shape)
+    save_file(language, root / "language.safetensors")
+
+    vision = {}
+    for path, entry in efficientnet.weight_map(config.vision).items():
+        shape = shapes[f"vision_encoder/{path}"]
+        vision[entry.source] = tensor(path, tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape)
+    save_file(vision, root / "vision.safetensors")
+
+
+def _write_tokenizer(root: Path) -> None:
+    """One token a byte, and the two ends."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: index for index, letter in enumerate(letters)}
+    backend = Tokenizer(models.BPE(vocabulary, []))
+    backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    backend.decoder = decoders.ByteLevel()
+    backend.add_special_tokens(["<s>", "</s>"])
+    (root / "tokenizer.json").write_text(backend.to_str())
+    (root / "tokenizer_config.json").write_text(json.dumps({"bos_token": "<s>", "eos_token": "</s>"}))
