@@ -10,7 +10,6 @@ from flamingo_jax.training.run import RunConfig
 from tests import tiny_run
 
 
-
 def pytest_configure(config):
     """Programs that several tests (and the processes that they start) share are compiled once."""
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("xla")))

