@@ -18,7 +18,7 @@ from flamingo_jax.inference.scoring import make_scorer, mean_over
 from flamingo_jax.inference.session import Session
 from flamingo_jax.training.state import Params
 
-_ROWS = 16  # a compiled batch; the last one is filled up with its first row
+_ROWS = 32  # a compiled batch; the last one is filled up with its first row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,18 +60,28 @@ def wrong_image(cases: Sequence[Case], seed: int = 0) -> list[int]:
 class Reader:
     """Reads cases with one model: scores their captions, and lets the model caption them."""
 
-    def __init__(self, session: Session, dataset: DatasetConfig, max_new_tokens: int):
+    def __init__(self, session: Session, dataset: DatasetConfig, cases: Sequence[Case], max_new_tokens: int):
+        """
+        Args:
+          dataset: how the model was trained to read the documents.
+          cases: all that will be read: rows are as long as the longest caption needs, up to the dataset's length.
+          max_new_tokens: of each caption that the model writes.
+        """
         self._session, self._tokenizer = session, session.tokenizer
+        self._head = 1 + len(self._tokenizer.image_tag_ids)
+        longest = max(len(self._tokenizer.encode(case.caption)) for case in cases)
         changes = {"max_images": 1} if isinstance(dataset, InterleavedConfig) else {}
-        self._dataset = dataclasses.replace(dataset, **changes)
+        # Two places more, for the `<EOC><EOS>` of a pair.
+        length = min(dataset.length, self._head + longest + 2)
+        self._dataset = dataclasses.replace(dataset, length=length, **changes)
         self._score = make_scorer(session.model)
         self._greedy = session.greedy(max_new_tokens)
 
     def caption_mask(self, case: Case) -> np.ndarray:
         """True at the caption's tokens: those right after `<BOS>` and the tag, as far as they fit."""
-        start = 1 + len(self._tokenizer.image_tag_ids)
         mask = np.zeros(self._dataset.length, bool)
-        mask[start : start + len(self._tokenizer.encode(case.caption))] = True
+        end = self._head + len(self._tokenizer.encode(case.caption))
+        mask[self._head : min(end, self._dataset.length - 2)] = True
         return mask
 
     def score(self, cases: Sequence[Case], documents: Sequence[Document], params: Params) -> Reading:

@@ -64,7 +64,7 @@ def evaluate(
     partner = wrong_image(cases)
     _logger.info("evaluating step %d on %d pictures of %s (%s)", session.step, len(cases), dataset, split)
 
-    reader = Reader(session, config, max_new_tokens)
+    reader = Reader(session, config, cases, max_new_tokens)
     own = [case.document for case in cases]
     swapped = [case.with_medium(cases[other].medium) for case, other in zip(cases, partner, strict=True)]
     matched = reader.score(cases, own, session.params)

@@ -25,7 +25,8 @@ class PerceiverResamplerConfig:
       max_frames: learned temporal embeddings, one a frame; 0 for none (OpenFlamingo's releases). More frames than that
         get linearly interpolated embeddings (the paper: 8 in training, 30 at inference).
       project_input: a linear map from the encoder's width to `width` (3072 to 1536 in the paper; OpenFlamingo: none).
-      latents_init_std, time_init_std: initial standard deviations (not stated in the paper).
+      latents_init_std, time_init_std: initial standard deviations (not stated in the paper; OpenFlamingo draws latents
+        with 1, which leaves the visual tokens of different images nearly equal at the start).
       norm_eps: of the layer norms.
     """
 
@@ -38,7 +39,7 @@ class PerceiverResamplerConfig:
     activation: str = "squared_relu"
     max_frames: int = 8
     project_input: bool = True
-    latents_init_std: float = 1.0
+    latents_init_std: float = 0.02
     time_init_std: float = 0.02
     norm_eps: float = 1e-5
 

@@ -6,6 +6,7 @@ a checkpoint that restores to something else than was saved.
 
 import dataclasses
 import json
+import re
 from typing import Any
 
 import jax
@@ -134,7 +135,11 @@ class Checkpoints:
 
 def _cause(error: BaseException) -> str:
     """The innermost message, on one line: Orbax wraps what the file system said several times."""
-    while error.__cause__ is not None or error.__context__ is not None:
-        error = error.__cause__ or error.__context__
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:300]
+    while inner := error.__cause__ or (None if error.__suppress_context__ else error.__context__):
+        error = inner
+    # TensorStore begins with what it was doing, ends with what the system said, and may append its whole specification.
+    line = next((line for line in str(error).splitlines() if line.strip()), "")
+    line = re.sub(r" \[\w+(\[\d+\])?='.*", "", line).strip().rstrip(".")
+    if len(line) > 300:
+        line = f"{line[:130]} ... {line[-160:]}"
+    return f"{type(error).__name__} {line}".strip() if isinstance(error, KeyError) or not line else line
