@@ -1,6 +1,7 @@
 """Trains a Flamingo: `python -m flamingo_jax.train --gin_file=gin/runs/quickstart.gin --workdir=runs/quickstart`.
 
-The same command again resumes from the newest checkpoint in the workdir.
+The same command again resumes from the newest checkpoint in the workdir. Exit status: 0 when all steps are done, 130 when
+stopped before (Ctrl-C, SIGTERM; a checkpoint is saved first), 2 for an error that the user can mend.
 """
 
 from absl import flags
@@ -12,10 +13,11 @@ from flamingo_jax.training.run import RunConfig
 command_line.define_run_flags()
 
 
-def main() -> None:
+def main() -> int:
     """Flags to gin to one call."""
     values = flags.FLAGS
-    train(config.resolve(RunConfig, values.gin_file, values.gin), values.workdir)
+    run = config.resolve(RunConfig, values.gin_file, values.gin)
+    return 0 if train(run, values.workdir) == run.steps else 130
 
 
 if __name__ == "__main__":

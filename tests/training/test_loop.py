@@ -119,7 +119,7 @@ def test_ctrl_c_saves_the_step_that_it_stopped_at(tiny_gin, finished, tmp_path):
     wait_for_step(process, tmp_path, 5)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert "run the same command again" in said
     stopped_at = max(losses(tmp_path))
     assert 5 <= stopped_at < STEPS
