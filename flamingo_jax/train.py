@@ -1,7 +1,7 @@
 """Trains a Flamingo: `python -m flamingo_jax.train --gin_file=gin/runs/quickstart.gin --workdir=runs/quickstart`.
 
-The same command again resumes from the newest checkpoint in the workdir. Exit status: 0 when all steps are done, 130 when
-stopped before (Ctrl-C, SIGTERM; a checkpoint is saved first), 2 for an error that the user can mend.
+The same command again resumes from the newest checkpoint in the workdir. Exit status: 0 when all steps are done, 130
+when stopped before (Ctrl-C, SIGTERM; a checkpoint is saved first), 2 for an error that the user can mend.
 """
 
 from absl import flags
