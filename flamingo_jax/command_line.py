@@ -38,8 +38,8 @@ def run(main: Callable[[], int | None]) -> None:
     """Parses the flags and runs `main`; a foreseeable error becomes one message on stderr and exit status 2."""
 
     def guarded(arguments: Sequence[str]) -> int | None:
-        # Ours is worth reading; what Orbax and JAX log at this level (through absl) is not.
-        absl.logging.set_verbosity(absl.logging.WARNING)
+        # Ours is worth reading. What Orbax and Grain log through absl is not: their errors reach us as exceptions.
+        absl.logging.set_verbosity(absl.logging.FATAL)
         ours = logging.getLogger("flamingo_jax")
         ours.setLevel(logging.INFO)
         ours.propagate = False

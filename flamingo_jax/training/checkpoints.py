@@ -33,8 +33,8 @@ class Checkpoints:
     """The checkpoints of one workdir. Use as a context manager: leaving waits for writes that are under way."""
 
     def __init__(self, workdir: epath.Path, config: CheckpointConfig):
-        self._dir, self._config = epath.Path(workdir) / "checkpoints", config
-        # Orbax reads `save_interval_steps` only in `should_save`: `due` below is ours.
+        # Orbax refuses relative paths, but only when it writes.
+        self._dir, self._config = epath.Path(workdir).resolve() / "checkpoints", config
         options = ocp.CheckpointManagerOptions(max_to_keep=config.keep, enable_async_checkpointing=True)
         self._dir.mkdir(parents=True, exist_ok=True)
         self._manager = ocp.CheckpointManager(self._dir, options=options)
@@ -72,6 +72,10 @@ class Checkpoints:
         facts = {"step": step, "data_step": step, "frozen_fingerprint": fingerprint, "config": config_lib.to_json(run)}
         items = ocp.args.Composite(state=ocp.args.StandardSave(state._asdict()), facts=ocp.args.JsonSave(facts))
         self._guarded(step, lambda: self._manager.save(step, args=items))
+
+    def check(self) -> None:
+        """Raises CheckpointError if a write that went on in the background has failed. Does not wait."""
+        self._guarded(None, lambda: None)
 
     def wait(self) -> None:
         """Returns when all started writes are complete; raises CheckpointError if one failed."""
