@@ -100,7 +100,7 @@ stage "clips" "$python" -m data_pipelines.clips "--input=$web/clips/clips.json" 
 stage "training" "$python" -m flamingo_jax.train --gin_file=gin/runs/quickstart.gin "--workdir=$workdir" \
   ${bindings[@]+"${bindings[@]}"}
 stage "evaluation" "$python" -m flamingo_jax.evaluate "--workdir=$workdir" --dataset=m3w "--truth=$web/truth.json" \
-  "--corpora=$corpus"
+  "--corpora=$corpus" --max_cases=64
 $dry_run && exit 0
 
 echo

@@ -12,7 +12,6 @@ import dataclasses
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Document
@@ -21,9 +20,6 @@ from flamingo_jax.data.example import Batch, Example, stack
 from flamingo_jax.data.randomness import derive, generator, permutation
 from flamingo_jax.data.sources import Source, open_source
 from flamingo_jax.data.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from flamingo_jax.data.stream import BatchStream
 
 Rows = tuple[int, int] | Mapping[str, Sequence[int]] | None
 """Which rows of the global batch: (host, hosts) for a contiguous share of each dataset's rows, explicit rows by
@@ -67,7 +63,10 @@ class MixtureConfig:
 
 
 class Mixture:
-    """Makes batches. Picklable; every method may be called from several threads."""
+    """Makes batches; `flamingo_jax.data.stream.BatchStream` prepares them ahead.
+
+    Picklable; every method may be called from several threads.
+    """
 
     def __init__(self, config: MixtureConfig, tokenizer: Tokenizer, sources: Mapping[str, Source] | None = None):
         """
@@ -109,12 +108,6 @@ class Mixture:
         size = self.datasets[name].batch_size
         made = [self._row(name, step * size + row) for row in resolve_rows(rows, name, size)]
         return stack([example for example, _ in made], [skipped for _, skipped in made])
-
-    def stream(self, start_step: int = 0, rows: Rows = None) -> "BatchStream":
-        """The batches from `start_step` on, prepared ahead by `config.workers` and `config.threads`."""
-        from flamingo_jax.data.stream import BatchStream  # Grain is slow to import, and only streams need it.
-
-        return BatchStream(self, start_step, rows)
 
     def records(self, name: str, step: int, rows: Rows = None) -> list[int]:
         """The index in the dataset of the record that each row asks for first: to look a batch up in the corpus."""

@@ -4,13 +4,17 @@ import contextlib
 import functools
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.queues
 import multiprocessing.resource_tracker
+import multiprocessing.synchronize
 import multiprocessing.util
 import os
+import queue
 import shutil
 import signal
 import sys
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -24,6 +28,7 @@ from flamingo_jax.data.read_ahead import ReadAhead
 
 _SHARED_MEMORY = "/dev/shm"
 _SMALL_ARRAY = 1 << 16  # bytes; below this a copy through a pipe is cheaper than shared memory.
+_POLL = 0.1  # seconds; how soon a worker that is about to end notices what the caller did.
 _FOREVER = 1 << 48  # sub-batches; Grain's datasets have a length.
 
 
@@ -62,7 +67,7 @@ class BatchStream:
             shared = _shared_memory_suffices(mixture, rows)
             transport = grain.experimental.DatasetOptions(min_shm_size=_SMALL_ARRAY if shared else sys.maxsize)
             data = grain.experimental.WithOptionsIterDataset(data, transport).mp_prefetch(
-                grain.MultiprocessingOptions(num_workers=config.workers),
+                grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=1),
                 worker_init_fn=functools.partial(_prepare_worker, shared),
             )
         steps = _steps(data, list(mixture.datasets))
@@ -163,8 +168,23 @@ def _prepare_worker(shared: bool, index: int, count: int) -> None:
     if parent is not None:
         threading.Thread(target=_exit_with, args=(parent.sentinel,), daemon=True).start()
     if not shared:
-        # A process waits at its end until its queues are read; with batches in them that nobody wants, for ever.
-        multiprocessing.util.Finalize(None, os._exit, args=(0,), exitpriority=100)
+        # What Grain gives to the main function of a worker. Looked up now, so that an error would reach the caller.
+        passed = multiprocessing.current_process()._kwargs
+        multiprocessing.util.Finalize(None, _empty, (passed["buffer"], passed["should_stop"]), exitpriority=100)
+
+
+def _empty(batches: multiprocessing.queues.Queue, closed: multiprocessing.synchronize.Event) -> None:
+    """Runs at a worker's end: returns when nothing is on its way through the pipe.
+
+    A worker must not end in the middle of a batch: the caller, if it has begun to read that, would wait for the rest
+    for ever. Nor may it wait for a reader once the stream is closed: the caller stops reading at some time.
+    """
+    while batches.full():  # It holds one batch at most, and counts it until all of it is read.
+        if closed.is_set():
+            with contextlib.suppress(queue.Empty):
+                batches.get(timeout=_POLL)
+        else:
+            time.sleep(_POLL)
 
 
 def _exit_with(sentinel: int) -> None:

@@ -13,6 +13,7 @@ from jax.sharding import NamedSharding
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.data.mixture import Mixture
+from flamingo_jax.data.stream import BatchStream
 from flamingo_jax.data.tokenizer import load_tokenizer
 from flamingo_jax.parallel.rules import batch_sharding
 from flamingo_jax.training.checkpoints import Checkpoints
@@ -58,7 +59,7 @@ def train(config: RunConfig, workdir: str) -> int:
         stack.enter_context(nn.logical_axis_rules(config.mesh.rules))
         stack.enter_context(jax.set_mesh(setup.mesh))
         interrupt = stack.enter_context(Interrupt())
-        batches = stack.enter_context(contextlib.closing(mixture.stream(start)))
+        batches = stack.enter_context(BatchStream(mixture, start, (jax.process_index(), jax.process_count())))
         sharding = batch_sharding(setup.mesh, config.mesh.rules)
 
         step = start
@@ -67,6 +68,7 @@ def train(config: RunConfig, workdir: str) -> int:
             state, metrics = step_fn(state, setup.frozen, _place(batch, sharding))
             step += 1
             log.record(step, metrics, batch)
+            checkpoints.check()
             if checkpoints.due(step):
                 checkpoints.save(state, config, setup.fingerprint)
         log.flush()

@@ -10,6 +10,7 @@ import time
 
 from flamingo_jax.data.mixture import Mixture, MixtureConfig
 from flamingo_jax.data.pairs import PairsConfig
+from flamingo_jax.data.stream import BatchStream
 from tests.data.samples import WordTokenizer, pair
 
 
@@ -21,7 +22,7 @@ def mixture(workers):
 
 def main():
     workers, leave = int(sys.argv[1]), "leave" in sys.argv[2:]
-    stream = mixture(workers).stream()
+    stream = BatchStream(mixture(workers))
     next(stream)
     try:
         print("workers", *[child.pid for child in multiprocessing.active_children()], flush=True)

@@ -19,6 +19,7 @@ from flamingo_jax.data.errors import RecordError, SkipRateError
 from flamingo_jax.data.interleaved import InterleavedConfig
 from flamingo_jax.data.mixture import Mixture, MixtureConfig
 from flamingo_jax.data.pairs import PairsConfig, VideoConfig
+from flamingo_jax.data.stream import BatchStream
 from tests.data.samples import WordTokenizer, clip, clip_bytes, noise_bytes, page, pair
 
 REPOSITORY = Path(__file__).parents[2]
@@ -59,7 +60,8 @@ def assert_same(one, other):
     ("workers", "threads", "prefetch"), [(0, 0, 1), (0, 1, 1), (0, 3, 5), (1, 1, 1), (2, 2, 2), (3, 0, 3)]
 )
 def test_batches_are_the_same_however_they_are_made(mixture, workers, threads, prefetch):
-    with with_config(mixture, workers=workers, threads=threads, prefetch=prefetch).stream(7) as stream:
+    several = with_config(mixture, workers=workers, threads=threads, prefetch=prefetch)
+    with BatchStream(several, 7) as stream:
         for step in range(7, 12):
             assert stream.step == step
             assert_same(next(stream), mixture.batch(step))
@@ -69,7 +71,7 @@ def test_hosts_and_restarts(mixture):
     """One host without workers, then two with; the second pair begins where the first stopped."""
     several = with_config(mixture, workers=1)
     for start in (0, 3):
-        with several.stream(start, (0, 2)) as first, several.stream(start, (1, 2)) as second:
+        with BatchStream(several, start, (0, 2)) as first, BatchStream(several, start, (1, 2)) as second:
             for step in range(start, start + 3):
                 parts = next(first), next(second)
                 joined = {
@@ -84,13 +86,13 @@ def test_workers_read_stored_datasets(mixture, tmp_path):
     write(epath.Path(tmp_path), "pairs", {"train": sorted(pairs)}, pairs.__getitem__)
     dataset = dataclasses.replace(mixture.datasets["pairs"], path=str(tmp_path / "pairs"))
     stored = Mixture(MixtureConfig(datasets=(("pairs", dataset),), workers=2), mixture.tokenizer)
-    with stored.stream() as stream:
+    with BatchStream(stored) as stream:
         for step in range(4):
             assert_same(next(stream), stored.batch(step))
 
 
 def test_batches_may_be_kept(mixture):
-    with with_config(mixture, workers=1).stream() as stream:
+    with BatchStream(with_config(mixture, workers=1)) as stream:
         kept = [next(stream) for _ in range(6)]
     for step, batch in enumerate(kept):
         assert_same(batch, mixture.batch(step))
@@ -101,7 +103,7 @@ def test_too_little_shared_memory_is_no_problem(mixture, monkeypatch):
     assert stream_module._shared_memory_suffices(several, None)
     monkeypatch.setattr(stream_module.shutil, "disk_usage", lambda path: type("", (), {"free": 1 << 20}))
     assert not stream_module._shared_memory_suffices(several, None)
-    with several.stream() as stream:
+    with BatchStream(several) as stream:
         assert_same(next(stream), mixture.batch(0))
         closing = time.monotonic()
     assert time.monotonic() - closing < 15 and not multiprocessing.active_children()
@@ -121,14 +123,14 @@ def test_prefetch_is_counted_in_sub_batches_not_in_datasets(mixture):
     counting = with_config(mixture, prefetch=3, threads=1)
     sub_batch = counting.sub_batch
     counting.sub_batch = lambda *arguments: made.append(arguments[0]) or sub_batch(*arguments)
-    with counting.stream() as stream:
+    with BatchStream(counting) as stream:
         next(stream)
         time.sleep(1)
         assert len(made) == 3 + 3
 
 
 def test_closing_ends_all_processes_and_threads(mixture):
-    stream = with_config(mixture, workers=2).stream()
+    stream = BatchStream(with_config(mixture, workers=2))
     next(stream)
     assert len(multiprocessing.active_children()) == 2
     stream.close()
@@ -136,7 +138,7 @@ def test_closing_ends_all_processes_and_threads(mixture):
     assert not multiprocessing.active_children()
     with pytest.raises(StopIteration):
         next(stream)
-    with with_config(mixture, threads=3).stream() as stream:
+    with BatchStream(with_config(mixture, threads=3)) as stream:
         next(stream)
     deadline = time.monotonic() + 20
     while any(thread.name.startswith("grain-prefetch") for thread in threading.enumerate()):
@@ -148,14 +150,14 @@ def test_closing_ends_all_processes_and_threads(mixture):
 def test_errors_arrive_and_end_the_stream(mixture, workers):
     spoilt = [Document(f"d{place}", ()) for place in range(5)]
     config = dataclasses.replace(mixture.config, datasets=mixture.config.datasets[1:2], workers=workers)
-    stream = Mixture(config, mixture.tokenizer, {"pairs": spoilt}).stream()
+    stream = BatchStream(Mixture(config, mixture.tokenizer, {"pairs": spoilt}))
     with pytest.raises(RecordError, match="dataset 'pairs': 16 records tried for slot 0"):
         next(stream)
     assert not multiprocessing.active_children()
 
 
 def test_too_many_unusable_records_stop_the_stream(mixture):
-    with with_config(mixture, max_skip_rate=0.01).stream() as stream:
+    with BatchStream(with_config(mixture, max_skip_rate=0.01)) as stream:
         stream.skips._AFTER = 30
         with pytest.raises(SkipRateError, match=r"max_skip_rate = 0\.01"):
             for _ in range(30):

@@ -115,7 +115,9 @@ def test_a_killed_process_resumes_with_the_losses_of_the_uninterrupted_run(tiny_
 
 
 def test_ctrl_c_saves_the_step_that_it_stopped_at(tiny_gin, finished, tmp_path):
-    process = subprocess.Popen(command(tiny_gin, tmp_path), stderr=subprocess.PIPE, text=True)
+    relative = command(tiny_gin, Path("run"))  # a relative workdir, as people type it
+    process = subprocess.Popen(relative, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    tmp_path = tmp_path / "run"
     wait_for_step(process, tmp_path, 5)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)

@@ -1,0 +1,58 @@
+"""The device mesh: shapes, what does not fit, and a training step that does not notice the mesh."""
+
+import jax
+import pytest
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.parallel.mesh import AXES, MeshConfig, make_mesh
+
+
+def eight() -> list[jax.Device]:
+    """Places for eight devices, all filled by the one that is here: a mesh has only a shape until it computes."""
+    return jax.devices()[:1] * 8
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        (MeshConfig(), (1, 8, 1, 1)),
+        (MeshConfig(data=8), (1, 8, 1, 1)),
+        (MeshConfig(data=2, fsdp=4), (1, 2, 4, 1)),
+        (MeshConfig(data=2, fsdp=-1), (1, 2, 4, 1)),
+        (MeshConfig(replica=2, data=-1, tensor=2), (2, 2, 1, 2)),
+        (MeshConfig(data=1, fsdp=1, tensor=8), (1, 1, 1, 8)),
+        (MeshConfig(data=8, fsdp=-1), (1, 8, 1, 1)),
+    ],
+)
+def test_shapes(config, shape):
+    mesh = make_mesh(config, eight())
+    assert dict(mesh.shape) == dict(zip(AXES, shape, strict=True))
+
+
+def test_all_devices_by_default():
+    assert make_mesh(MeshConfig()).size == len(jax.devices())
+
+
+@pytest.mark.parametrize(
+    ("config", "named"),
+    [
+        (MeshConfig(data=4), "data=4"),
+        (MeshConfig(data=-1, fsdp=3), "fsdp=3"),
+        (MeshConfig(data=-1, fsdp=-1), "data=-1, fsdp=-1"),
+        (MeshConfig(data=16), "data=16"),
+        (MeshConfig(replica=3, data=3), "replica=3"),
+    ],
+)
+def test_what_does_not_fit_is_told(config, named):
+    with pytest.raises(ConfigError, match=rf"{named}.* does not fit 8 devices"):
+        make_mesh(config, eight())
+
+
+@pytest.mark.parametrize("mesh", ["data", "fsdp"])
+def test_a_step_on_eight_devices_is_the_step_on_one(eight_devices, mesh):
+    alone, here = eight_devices["alone"], eight_devices[mesh]
+    assert here["loss"] == pytest.approx(alone["loss"], rel=1e-5)
+    assert here["difference"].keys() == alone["moved"].keys()
+    for path, difference in here["difference"].items():
+        assert alone["moved"][path] > 1e-2, f"{path} hardly moved: the comparison says nothing"
+        assert difference < 1e-4, path

@@ -1,0 +1,86 @@
+"""Sharding rules: which parameter lies where, and which rules no parameter can follow."""
+
+import pytest
+from flax import traverse_util
+from jax.sharding import AbstractMesh, PartitionSpec
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.parallel.mesh import AXES
+from flamingo_jax.parallel.rules import REPLICATED, batch_sharding, param_shardings, replicated
+from flamingo_jax.training.state import abstract_params
+from tests import tiny
+
+MESH = AbstractMesh((1, 2, 4, 1), AXES)  # fsdp 4
+SHARDED = (*REPLICATED, ("embed", "fsdp"), ("mlp", "fsdp"))
+
+
+@pytest.fixture(scope="module")
+def abstract():
+    return abstract_params(Flamingo(tiny.CONFIG))
+
+
+def specs(abstract, rules) -> dict[str, PartitionSpec]:
+    shardings = traverse_util.flatten_dict(param_shardings(abstract, MESH, rules), sep="/")
+    return {path: sharding.spec for path, sharding in shardings.items()}
+
+
+def test_without_rules_for_parameters_they_are_replicated(abstract):
+    found = specs(abstract, REPLICATED)
+    assert len(found) == len(traverse_util.flatten_dict(abstract))
+    assert all(entry is None for spec in found.values() for entry in spec)
+
+
+def test_rules_send_axes_to_the_mesh(abstract):
+    found = specs(abstract, SHARDED)
+    assert found["language_model/embedding"] == PartitionSpec(None, "fsdp")
+    # One mesh axis cannot cut two axes of one array: the first that asks gets it. The layers' own axes come first.
+    assert found["language_model/groups/layers/down/kernel"] == PartitionSpec(None, None, None, "fsdp")
+    assert found["language_model/groups/layers/query/kernel"] == PartitionSpec(None, None, "fsdp", None, None)
+    assert found["language_model/tail/gated_cross_attention/dense_in/kernel"] == PartitionSpec("fsdp", None)
+    assert found["vision_encoder/stem/kernel"] == PartitionSpec(None, None, None, None)
+    two = specs(abstract, (*REPLICATED, ("mlp", ("data", "fsdp"))))
+    assert two["language_model/tail/layers/up/kernel"] == PartitionSpec(None, None, ("data", "fsdp"))
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        (("vocab", "fsdp"), r"axis 0 of language_model/embedding \(61, 32\) does not divide into 4 parts \(.*fsdp\)"),
+        (("kv_heads", "fsdp"), r"axis 3 of language_model/groups/layers/key/kernel .* into 4 parts"),
+        (("resampler_embed", ("data", "fsdp", "tensor")), None),  # 24 / 8: even
+        (("new_tokens", "data"), r"axis 0 of language_model/new_rows \(1, 32\) .* into 2 parts \(mesh axes data\)"),
+    ],
+)
+def test_an_uneven_axis_is_named_with_its_parameter(abstract, rule, named):
+    if named is None:
+        specs(abstract, (*REPLICATED, rule))
+        return
+    with pytest.raises(ConfigError, match=named):
+        specs(abstract, (*REPLICATED, rule))
+
+
+def test_batches_go_by_rows():
+    assert batch_sharding(MESH, REPLICATED).spec == PartitionSpec(("replica", "data", "fsdp"))
+    assert batch_sharding(MESH, (("batch", "data"),)).spec == PartitionSpec("data")
+    assert replicated(MESH).spec == PartitionSpec()
+
+
+def test_the_state_lies_as_the_rules_say_before_and_after_a_step(eight_devices):
+    width, latents, path = 32, 24, "language_model/groups/gated_cross_attention/dense_in/kernel"
+    for mesh, parts in (("data", 1), ("fsdp", 4)):
+        report = eight_devices[mesh]
+        assert report["rows"] == [1, 12]  # 8 rows over 8 devices
+        assert report["after"] == report["before"]
+        assert report["before"][f"params/{path}"] == [2, width // parts, 4 * width]
+        assert report["before"]["params/resampler/latents"] == [4, latents // parts]
+        assert report["frozen"]["language_model/embedding"] == [258, width // parts]
+
+
+def test_moments_lie_where_their_parameters_lie(eight_devices):
+    layout = eight_devices["fsdp"]["before"]
+    params = {path.removeprefix("params/"): shape for path, shape in layout.items() if path.startswith("params/")}
+    for moment in ("mu", "nu"):
+        found = {path.partition(f"/{moment}/")[2]: shape for path, shape in layout.items() if f"/{moment}/" in path}
+        assert found == params
+    assert any(shape != eight_devices["data"]["before"][f"params/{path}"] for path, shape in params.items())
