@@ -252,3 +252,16 @@ def test_a_config_of_another_version_is_refused(change):
     saved = json.loads(config.to_json(CheckpointConfig(7, 1))) | change
     with pytest.raises(ConfigError, match="cannot rebuild flamingo_jax"):
         config.from_config_dict({key: value for key, value in saved.items() if value is not None})
+
+
+@pytest.mark.parametrize(
+    ("binding", "named"),
+    [
+        ("run.RunConfig.loss_per = 'row'", "'row'"),
+        ("run.RunConfig.steps = 0", r"RunConfig\.steps must be a positive integer"),
+        ("flamingo.FlamingoConfig.cross_attention_every = -1", "every -1 layers"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused_before_anything_is_read(tiny_gin, binding, named):
+    with pytest.raises(ConfigError, match=named):
+        config.resolve(RunConfig, [str(tiny_gin)], [binding])

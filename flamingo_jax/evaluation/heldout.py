@@ -12,6 +12,7 @@ from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Document
 from flamingo_jax.data.example import stack
 from flamingo_jax.data.interleaved import InterleavedConfig
+from flamingo_jax.data.sequence import plain_text
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in
 from flamingo_jax.inference.prompts import prompt_batch
 from flamingo_jax.inference.scoring import make_scorer, mean_over
@@ -69,7 +70,7 @@ class Reader:
         """
         self._session, self._tokenizer = session, session.tokenizer
         self._head = 1 + len(self._tokenizer.image_tag_ids)
-        longest = max(len(self._tokenizer.encode(case.caption)) for case in cases)
+        longest = max(len(self._tokenizer.encode(plain_text(case.caption))) for case in cases)
         changes = {"max_images": 1} if isinstance(dataset, InterleavedConfig) else {}
         # Two places more, for the `<EOC><EOS>` of a pair.
         length = min(dataset.length, self._head + longest + 2)
@@ -80,7 +81,7 @@ class Reader:
     def caption_mask(self, case: Case) -> np.ndarray:
         """True at the caption's tokens: those right after `<BOS>` and the tag, as far as they fit."""
         mask = np.zeros(self._dataset.length, bool)
-        end = self._head + len(self._tokenizer.encode(case.caption))
+        end = self._head + len(self._tokenizer.encode(plain_text(case.caption)))
         mask[self._head : min(end, self._dataset.length - 2)] = True
         return mask
 

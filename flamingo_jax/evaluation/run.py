@@ -19,7 +19,7 @@ from flamingo_jax.data.sources import open_source
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in, find_cases
 from flamingo_jax.evaluation.heldout import Reader, accuracy, close_gates, majority, wrong_image
 from flamingo_jax.evaluation.report import write_report
-from flamingo_jax.inference.session import Session
+from flamingo_jax.inference.session import Session, load_run
 
 _logger = logging.getLogger(__name__)
 
@@ -51,11 +51,10 @@ def evaluate(
       ConfigError: the run, the dataset or the ground truth is not there, or has too few pictures.
     """
     began, folder = time.perf_counter(), epath.Path(workdir)
-    session = Session.open(folder)
-    configs = dict(session.run.mixture.datasets)
+    configs = dict(load_run(folder).mixture.datasets)
     if dataset not in configs:
         raise ConfigError(f"{workdir} was trained on {', '.join(configs)}: there is no dataset {dataset!r} among them")
-    config = configs[dataset]
+    config, session = configs[dataset], Session.open(folder)
     truth = Truth.load(truth_path, dataset) if truth_path else None
     source = open_source(config.path, split)
     cases = find_cases((source[place] for place in range(len(source))), truth, max_cases)

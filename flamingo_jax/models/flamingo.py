@@ -41,6 +41,9 @@ class FlamingoConfig:
     new_rows_init_std: float = 0.02
     dtype: str = "float32"
 
+    def __post_init__(self):
+        _ = self.plan  # refuses a placement that the language model has no layers for
+
     @property
     def plan(self) -> LayerPlan:
         """Where the gated cross-attention blocks stand."""

@@ -23,6 +23,12 @@ class MeshConfig:
     tensor: int = 1
     rules: Rules = REPLICATED
 
+    def __post_init__(self):
+        for axis in AXES:
+            size = getattr(self, axis)
+            if not isinstance(size, int) or (size < 1 and size != -1):
+                raise ConfigError(f"MeshConfig.{axis} must be a positive integer, or -1 for what is left; got {size!r}")
+
 
 def make_mesh(config: MeshConfig, devices: list[jax.Device] | None = None) -> Mesh:
     """A mesh over `devices` (default: all).

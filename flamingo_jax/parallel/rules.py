@@ -1,5 +1,7 @@
 """Sharding is data: logical axis names of parameters and activations -> mesh axes."""
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax
@@ -18,8 +20,16 @@ def param_shardings(abstract: Any, mesh: Mesh, rules: Rules) -> Any:
     """One `NamedSharding` a leaf of a tree of boxed shapes (`state.abstract_params`).
 
     Raises:
-      ConfigError: an axis of a parameter does not divide evenly over its mesh axes; says which, and what would.
+      ConfigError: a rule names an unknown mesh axis, or an axis of a parameter does not divide evenly over its mesh
+        axes; says which, and what would.
     """
+    known = {None, *mesh.axis_names}
+    unknown = {name for _, axes in rules for name in ((axes,) if not isinstance(axes, tuple) else axes)} - known
+    if unknown:
+        raise ConfigError(
+            f"sharding rules name mesh axes that there are not: {', '.join(sorted(unknown))}; "
+            f"the mesh has {', '.join(mesh.axis_names)}"
+        )
     shardings = nn.logical_to_mesh_sharding(nn.get_partition_spec(abstract), mesh, list(rules))
     leaves = jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract))
     for (path, leaf), sharding in zip(leaves, jax.tree.leaves(shardings), strict=True):
@@ -30,9 +40,7 @@ def param_shardings(abstract: Any, mesh: Mesh, rules: Rules) -> Any:
 def _check_even(name: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
     for axis, entry in enumerate(sharding.spec):
         names = (entry,) if isinstance(entry, str) else entry or ()
-        parts = 1
-        for mesh_axis in names:
-            parts *= sharding.mesh.shape[mesh_axis]
+        parts = math.prod(sharding.mesh.shape[mesh_axis] for mesh_axis in names)
         if shape[axis] % parts:
             raise ConfigError(
                 f"axis {axis} of {name} {shape} does not divide into {parts} parts (mesh axes {', '.join(names)}): "
@@ -43,6 +51,17 @@ def _check_even(name: str, shape: tuple[int, ...], sharding: NamedSharding) -> N
 def batch_sharding(mesh: Mesh, rules: Rules) -> NamedSharding:
     """Of every array of a batch: rows over the mesh axes that the rules give to `batch`."""
     return NamedSharding(mesh, nn.logical_to_mesh_axes(("batch",), list(rules)))
+
+
+def check_batches(sizes: Mapping[str, int], mesh: Mesh, rules: Rules) -> None:
+    """Raises ConfigError if a dataset's batch does not divide evenly over the devices that share it."""
+    entry = batch_sharding(mesh, rules).spec[0]
+    names = (entry,) if isinstance(entry, str) else entry or ()
+    parts = math.prod(mesh.shape[name] for name in names)
+    uneven = {name: size for name, size in sizes.items() if size % parts}
+    if uneven:
+        listed = ", ".join(f"{name} ({size})" for name, size in uneven.items())
+        raise ConfigError(f"batch sizes must be multiples of {parts} on this mesh ({', '.join(names)}): {listed}")
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

@@ -15,7 +15,8 @@ from flamingo_jax import config as config_lib
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
 from flamingo_jax.data.tokenizer import load_tokenizer
-from flamingo_jax.parallel.rules import batch_sharding
+from flamingo_jax.parallel.mesh import make_mesh
+from flamingo_jax.parallel.rules import batch_sharding, check_batches
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.interrupt import Interrupt
 from flamingo_jax.training.metrics import MetricsWriter, Progress
@@ -36,6 +37,8 @@ def train(config: RunConfig, workdir: str) -> int:
       The number of updates done.
     """
     workdir = epath.Path(workdir)
+    sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
+    check_batches(sizes, make_mesh(config.mesh), config.mesh.rules)
     setup = set_up(config)
     _logger.info("%s", setup.parameter_table)
     tokenizer = load_tokenizer(

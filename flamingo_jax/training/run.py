@@ -21,6 +21,7 @@ from flamingo_jax.training.checkpoints import CheckpointConfig
 from flamingo_jax.training.freezing import FROZEN, PAPER_RULES, Rules, label, split, summary
 from flamingo_jax.training.optimizer import OptimizerConfig, make_optimizer
 from flamingo_jax.training.state import Params, TrainState, abstract_params, flat_shapes, init_trainable
+from flamingo_jax.training.step import LossConfig
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +48,12 @@ class RunConfig:
     steps: int = 500_000
     seed: int = 0
     log_every: int = 10
+
+    def __post_init__(self):
+        LossConfig({}, self.loss_per)  # refuses what it does not know before any weights are read
+        for name in ("steps", "log_every"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"RunConfig.{name} must be a positive integer, got {getattr(self, name)!r}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,3 +56,9 @@ def test_a_step_on_eight_devices_is_the_step_on_one(eight_devices, mesh):
     for path, difference in here["difference"].items():
         assert alone["moved"][path] > 1e-2, f"{path} hardly moved: the comparison says nothing"
         assert difference < 1e-4, path
+
+
+@pytest.mark.parametrize("size", [0, -2, 1.5])
+def test_an_axis_of_no_size_is_refused(size):
+    with pytest.raises(ConfigError, match=r"MeshConfig\.fsdp must be a positive integer"):
+        MeshConfig(fsdp=size)

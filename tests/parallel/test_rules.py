@@ -7,7 +7,7 @@ from jax.sharding import AbstractMesh, PartitionSpec
 from flamingo_jax.config import ConfigError
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.parallel.mesh import AXES
-from flamingo_jax.parallel.rules import REPLICATED, batch_sharding, param_shardings, replicated
+from flamingo_jax.parallel.rules import REPLICATED, batch_sharding, check_batches, param_shardings, replicated
 from flamingo_jax.training.state import abstract_params
 from tests import tiny
 
@@ -84,3 +84,14 @@ def test_moments_lie_where_their_parameters_lie(eight_devices):
         found = {path.partition(f"/{moment}/")[2]: shape for path, shape in layout.items() if f"/{moment}/" in path}
         assert found == params
     assert any(shape != eight_devices["data"]["before"][f"params/{path}"] for path, shape in params.items())
+
+
+def test_a_rule_for_an_unknown_mesh_axis_is_refused(abstract):
+    with pytest.raises(ConfigError, match=r"not: tenzor; the mesh has replica, data, fsdp, tensor"):
+        specs(abstract, (*REPLICATED, ("embed", "tenzor")))
+
+
+def test_batches_that_do_not_divide_are_named():
+    check_batches({"m3w": 16, "pairs": 8}, MESH, REPLICATED)
+    with pytest.raises(ConfigError, match=r"multiples of 8 on this mesh .*: pairs \(12\)"):
+        check_batches({"m3w": 16, "pairs": 12}, MESH, REPLICATED)
