@@ -103,7 +103,7 @@ def wait_for_step(process: subprocess.Popen, workdir: Path, step: int) -> None:
 
 def test_a_killed_process_resumes_with_the_losses_of_the_uninterrupted_run(tiny_gin, finished, tmp_path):
     process = subprocess.Popen(command(tiny_gin, tmp_path), stderr=subprocess.PIPE, text=True)
-    wait_for_step(process, tmp_path, 5)
+    wait_for_step(process, tmp_path, 9)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
     assert max(losses(tmp_path)) < STEPS
@@ -111,7 +111,8 @@ def test_a_killed_process_resumes_with_the_losses_of_the_uninterrupted_run(tiny_
     assert losses(tmp_path) == losses(finished)
     events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines() if "resume" in line]
     assert len(events) == 1
-    assert events[0]["step"] >= 4  # there was a checkpoint every other step
+    # There is a checkpoint every other step, written in the background: that of step 6 is complete before 8's begins.
+    assert events[0]["step"] >= 6
 
 
 def test_ctrl_c_saves_the_step_that_it_stopped_at(tiny_gin, finished, tmp_path):
