@@ -24,17 +24,15 @@ _ROWS = 32  # a compiled batch; the last one is filled up with its first row
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """What came of reading all cases one way.
+    """What came of scoring all cases one way.
 
     Attributes:
       nll: mean negative log-likelihood, in nats per caption token.
       nlls: the same for each case.
-      answers: what the model said of each picture.
     """
 
     nll: float
     nlls: Sequence[float]
-    answers: Sequence[str] = ()
 
 
 def wrong_image(cases: Sequence[Case], seed: int = 0) -> list[int]:

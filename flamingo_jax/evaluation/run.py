@@ -17,8 +17,10 @@ from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.media import load_media
 from flamingo_jax.data.sources import open_source
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in, find_cases
+from flamingo_jax.evaluation.files import write_whole
 from flamingo_jax.evaluation.heldout import Reader, accuracy, close_gates, majority, wrong_image
 from flamingo_jax.evaluation.report import write_report
+from flamingo_jax.evaluation.report.metrics_log import read_metrics
 from flamingo_jax.inference.session import Session, load_run
 
 _logger = logging.getLogger(__name__)
@@ -95,8 +97,8 @@ def evaluate(
             example["attributes"] = {name: [case.attributes[name], said[name]] for name in truth.words}
 
     summary |= _training_figures(folder) | {"seconds_evaluation": time.perf_counter() - began}
-    _write_json(folder / "heldout.json", details)
-    _write_json(folder / "summary.json", summary)
+    write_whole(folder / "heldout.json", json.dumps(details, indent=1))
+    write_whole(folder / "summary.json", json.dumps(summary, indent=1))
     drops = sorted(epath.Path(corpora).glob("*/drops.json")) if corpora else []
     return write_report(folder, corpora=drops)
 
@@ -136,29 +138,14 @@ def _training_attributes(config: DatasetConfig, truth: Truth) -> list[Mapping[st
 
 
 def _training_figures(folder: epath.Path) -> dict[str, float]:
-    """First and last loss, speed and duration, from `metrics.jsonl`; of a step that stands twice, the later line."""
-    path, steps = folder / "metrics.jsonl", {}
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            entry = json.loads(line)
-        except json.JSONDecodeError:
-            continue  # half a line, left by a killed run
-        if "loss" in entry:
-            steps[entry["step"]] = entry
-    if not steps:
+    """First and last loss, median speed and duration, from `metrics.jsonl`; nothing where there is none."""
+    path = folder / "metrics.jsonl"
+    columns = read_metrics(path, []).columns if path.exists() else {}
+    if "loss" not in columns:
         return {}
-    in_order = [steps[step] for step in sorted(steps)]
-    speeds = [entry["tokens_per_second"] for entry in in_order]
     return {
-        "loss_first": in_order[0]["loss"],
-        "loss_last": in_order[-1]["loss"],
-        "tokens_per_second": float(np.median(speeds)),
-        "seconds": float(sum(entry["step_seconds"] for entry in in_order)),
+        "loss_first": float(columns["loss"][0]),
+        "loss_last": float(columns["loss"][-1]),
+        "tokens_per_second": float(np.nanmedian(columns["tokens_per_second"])),
+        "seconds": float(np.nansum(columns["step_seconds"])),
     }
-
-
-def _write_json(path: epath.Path, content: Any) -> None:
-    """Writes under a temporary name first, so that a reader never meets half a file."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(content, indent=1))
-    partial.replace(path)

@@ -72,7 +72,7 @@ class Session:
             run,
             setup.model,
             merge(state.params, setup.frozen),
-            load_tokenizer(run.pretrained.tokenizer or run.pretrained.language, run.model.language.vocab_size),
+            load_tokenizer(run.pretrained.tokenizer_path, run.model.language.vocab_size),
             step,
             setup.count(frozen=False),
             setup.count(frozen=True),

@@ -31,6 +31,11 @@ class PretrainedConfig:
     tokenizer: str = ""
     frozen_dtype: str = "bfloat16"
 
+    @property
+    def tokenizer_path(self) -> str:
+        """The tokenizer's file: its own, or the language model's."""
+        return self.tokenizer or self.language
+
 
 def load_pretrained(
     config: PretrainedConfig, model: FlamingoConfig, shapes: dict[str, Shape]

@@ -41,9 +41,7 @@ def train(config: RunConfig, workdir: str) -> int:
     check_batches(sizes, make_mesh(config.mesh), config.mesh.rules)
     setup = set_up(config)
     _logger.info("%s", setup.parameter_table)
-    tokenizer = load_tokenizer(
-        config.pretrained.tokenizer or config.pretrained.language, config.model.language.vocab_size
-    )
+    tokenizer = load_tokenizer(config.pretrained.tokenizer_path, config.model.language.vocab_size)
     mixture = Mixture(config.mixture, tokenizer)
     rate = schedule(config.optimizer, config.steps)
     loss = LossConfig(mixture.weights, config.loss_per)

@@ -25,7 +25,7 @@ class TrainState(NamedTuple):
 
 def abstract_params(model: Flamingo) -> Params:
     """Shapes of all parameters, boxed with their logical axes, without computing anything."""
-    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), **_smallest_inputs(model)))
+    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), **_smallest_inputs()))
     return variables["params"]
 
 
@@ -38,13 +38,13 @@ def init_trainable(model: Flamingo, labels: dict[str, str], seed: int, shardings
     """Random initial values of the trainable leaves; the frozen ones are never drawn, whatever their size."""
 
     def init():
-        variables = model.init(jax.random.key(seed), **_smallest_inputs(model))
+        variables = model.init(jax.random.key(seed), **_smallest_inputs())
         return split(nn.meta.unbox(variables["params"]), labels)[0]
 
     return jax.jit(init, out_shardings=shardings)()
 
 
-def _smallest_inputs(model: Flamingo) -> dict[str, Array]:
+def _smallest_inputs() -> dict[str, Array]:
     """Inputs of the least size that reaches every parameter."""
     row = jnp.zeros((1, 1), jnp.int32)
     return {

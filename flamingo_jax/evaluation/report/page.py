@@ -1,11 +1,11 @@
 """Puts the sections together and writes the file."""
 
 import datetime
-import uuid
 from collections.abc import Sequence
 
 from etils import epath
 
+from flamingo_jax.evaluation.files import write_whole
 from flamingo_jax.evaluation.report.configuration import configuration
 from flamingo_jax.evaluation.report.corpora import corpora as corpora_section
 from flamingo_jax.evaluation.report.gates import depth_count, gates
@@ -55,14 +55,7 @@ def write_report(
     """
     workdir = epath.Path(workdir)
     path = workdir / "report.html" if path is None else epath.Path(path)
-    page = render(read_inputs(workdir, corpora), max_examples)
-    partial = path.parent / f".{path.name}.{uuid.uuid4().hex}.partial"
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    write_whole(path, render(read_inputs(workdir, corpora), max_examples))
     return path
 
 

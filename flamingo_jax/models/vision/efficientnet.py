@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
-from flamingo_jax.models.vision.depthwise import depthwise
+from flamingo_jax.models.vision.convolution import convolution, depthwise
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,11 +60,6 @@ class EfficientNetLiteConfig:
         return EfficientNetLite(self, dtype, name=name)
 
 
-def _convolve(x: Array, kernel: Array, stride: int) -> Array:
-    dimensions = ("NHWC", "HWIO", "NHWC")
-    return jax.lax.conv_general_dilated(x, kernel, (stride, stride), "SAME", dimension_numbers=dimensions)
-
-
 class ConvNorm(nn.Module):
     """A convolution without bias and a batch norm with fixed statistics, which are parameters like any other."""
 
@@ -83,7 +78,7 @@ class ConvNorm(nn.Module):
             nn.with_logical_partitioning(nn.initializers.he_normal(), (None, None, "conv_in", "conv_out")),
             (self.kernel, self.kernel, 1 if self.depthwise else x.shape[-1], self.width),
         )
-        convolve = depthwise if self.depthwise else _convolve
+        convolve = depthwise if self.depthwise else convolution
         x = convolve(x, kernel.astype(self.dtype), self.stride)
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         inits = {"scale": ones, "bias": zeros, "mean": zeros, "variance": ones}

@@ -1,4 +1,4 @@
-"""Depthwise convolution, each platform's fastest way."""
+"""Convolutions; depthwise ones each platform's fastest way."""
 
 import jax
 import jax.numpy as jnp
@@ -16,15 +16,15 @@ def depthwise(
         x,
         kernel,
         cpu=lambda x, kernel: shifted_products(x, kernel, stride),
-        default=lambda x, kernel: grouped_convolution(x, kernel, stride),
+        default=lambda x, kernel: convolution(x, kernel, stride, groups=x.shape[-1]),
     )
 
 
-def grouped_convolution(x: Array, kernel: Array, stride: int) -> Array:
-    """As one operation of XLA."""
+def convolution(x: Array, kernel: Array, stride: int, groups: int = 1) -> Array:
+    """Any 2-D convolution without bias, "SAME" padding, as one operation of XLA; `groups=channels` is depthwise."""
     dimensions = ("NHWC", "HWIO", "NHWC")
     return jax.lax.conv_general_dilated(
-        x, kernel, (stride, stride), "SAME", dimension_numbers=dimensions, feature_group_count=x.shape[-1]
+        x, kernel, (stride, stride), "SAME", dimension_numbers=dimensions, feature_group_count=groups
     )
 
 
