@@ -11,7 +11,7 @@ from tqdm import tqdm
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.errors import RecordError, SkipRateError
 from flamingo_jax.inference.prompts import PromptError
-from flamingo_jax.interop.tensors import WeightsError
+from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.training.checkpoints import CheckpointError
 
 # What a user can mend. Everything else is a bug, and shows its traceback.

@@ -19,8 +19,8 @@ LEVELS = (
 ONLY = {
     ("data", "interop"): {
         "flamingo_jax.interop.locate",
-        "flamingo_jax.interop.tensors",
-        "flamingo_jax.interop.gguf",
+        "flamingo_jax.interop.files.tensors",
+        "flamingo_jax.interop.files.gguf",
     },
     ("data_pipelines", "data"): {"flamingo_jax.data.document"},
 }

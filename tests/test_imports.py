@@ -10,7 +10,7 @@ from tests import import_rules
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("flamingo_jax", "data_pipelines")
 # Written for an environment of their own, with the peers' frameworks: see tests/goldens.
-PEERS = "tests/goldens/make_"
+PEERS = "tests/goldens/"
 
 
 def our_files() -> dict[str, str]:

@@ -9,7 +9,7 @@ from flax import linen as nn
 
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
-from flamingo_jax.models.language.decoder import DecoderConfig
+from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.resampler import PerceiverResamplerConfig
 from flamingo_jax.models.vision.efficientnet import BlockGroup, EfficientNetLiteConfig
 from flamingo_jax.training.state import abstract_params

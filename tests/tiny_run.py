@@ -10,7 +10,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from data_pipelines import clips, embedded_web, pairs
 from data_pipelines.m3w.__main__ import main as build_m3w
-from flamingo_jax.interop import efficientnet, llama
+from flamingo_jax.interop.canonical import flatten_shapes
+from flamingo_jax.interop.language import llama
+from flamingo_jax.interop.vision import efficientnet
+from flamingo_jax.interop.weight_map import Rule
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.state import abstract_params, flat_shapes
 from tests import tiny
@@ -27,25 +30,25 @@ from flamingo_jax.interop import pretrained
 from flamingo_jax.models import flamingo
 from flamingo_jax.models import gated_cross_attention
 from flamingo_jax.models import resampler
-from flamingo_jax.models.language import decoder
+from flamingo_jax.models.language import decoder_config
 from flamingo_jax.models.vision import efficientnet
 from flamingo_jax.training import checkpoints
 from flamingo_jax.training import optimizer
 from flamingo_jax.training import run
 
 run.RunConfig.model = @flamingo.FlamingoConfig()
-flamingo.FlamingoConfig.language = @decoder.DecoderConfig()
+flamingo.FlamingoConfig.language = @decoder_config.DecoderConfig()
 flamingo.FlamingoConfig.vision = @efficientnet.EfficientNetLiteConfig()
 flamingo.FlamingoConfig.resampler = @resampler.PerceiverResamplerConfig()
 flamingo.FlamingoConfig.cross_attention = @gated_cross_attention.GatedCrossAttentionConfig()
 flamingo.FlamingoConfig.cross_attention_every = 2
-decoder.DecoderConfig.vocab_size = 258
-decoder.DecoderConfig.width = 32
-decoder.DecoderConfig.num_layers = 5
-decoder.DecoderConfig.num_heads = 4
-decoder.DecoderConfig.num_kv_heads = 2
-decoder.DecoderConfig.head_dim = 8
-decoder.DecoderConfig.hidden_width = 48
+decoder_config.DecoderConfig.vocab_size = 258
+decoder_config.DecoderConfig.width = 32
+decoder_config.DecoderConfig.num_layers = 5
+decoder_config.DecoderConfig.num_heads = 4
+decoder_config.DecoderConfig.num_kv_heads = 2
+decoder_config.DecoderConfig.head_dim = 8
+decoder_config.DecoderConfig.hidden_width = 48
 efficientnet.EfficientNetLiteConfig.stem_width = 8
 efficientnet.EfficientNetLiteConfig.groups = (@one/efficientnet.BlockGroup(), @two/efficientnet.BlockGroup())
 efficientnet.EfficientNetLiteConfig.head_width = 16
@@ -129,32 +132,22 @@ def write(root: Path) -> Path:
 def _write_weights(root: Path) -> None:
     """Random tensors in the layouts that the weight maps read."""
     rng = np.random.default_rng(0)
-    config = tiny.config(language=LANGUAGE, cross_attention_every=0)
-    shapes = {path: leaf.shape for path, leaf in flat_shapes(abstract_params(Flamingo(config))).items()}
+    config = tiny.config(language=LANGUAGE)
+    stacked = {path: leaf.shape for path, leaf in flat_shapes(abstract_params(Flamingo(config))).items()}
+    shapes = flatten_shapes(stacked, config.plan)
 
-    def tensor(path: str, shape: tuple[int, ...]) -> np.ndarray:
-        name = path.split("/")[-1]
-        if name in ("scale", "variance"):
+    def tensor(rule: Rule) -> np.ndarray:
+        shape = rule.layout.their_shape([shapes[name] for name in rule.ours])
+        if rule.ours[0].endswith(("scale", "variance")):
             return rng.uniform(0.8, 1.2, shape).astype(np.float32)
         return rng.normal(0, 0.1, shape).astype(np.float32)
 
-    language = {}
-    for path, entries in llama.weight_map(LANGUAGE, llama.HUGGING_FACE).items():
-        stacked = isinstance(entries, list)
-        shape = shapes["language_model/" + (path.replace("layers/", "head/") if stacked else path)]
-        shape = shape[1:] if stacked else shape
-        if path.endswith("kernel"):
-            inputs = 2 if "output/" in path else 1
-            shape = (int(np.prod(shape[inputs:])), int(np.prod(shape[:inputs])))
-        for entry in entries if stacked else [entries]:
-            language[entry.source] = tensor(path, shape)
-    save_file(language, root / "language.safetensors")
-
-    vision = {}
-    for path, entry in efficientnet.weight_map(config.vision).items():
-        shape = shapes[f"vision_encoder/{path}"]
-        vision[entry.source] = tensor(path, tuple(shape[axis] for axis in (3, 2, 0, 1)) if len(shape) == 4 else shape)
-    save_file(vision, root / "vision.safetensors")
+    maps = {
+        "language": llama.weight_map(LANGUAGE).under("language_model/"),
+        "vision": efficientnet.weight_map(config.vision).under("vision_encoder/"),
+    }
+    for name, weights in maps.items():
+        save_file({rule.theirs: tensor(rule) for rule in weights.rules}, root / f"{name}.safetensors")
 
 
 def _write_tokenizer(root: Path) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from jaxtyping import Int32
 
 from flamingo_jax.data.document import Document
 from flamingo_jax.data.example import Example
@@ -11,6 +12,8 @@ from flamingo_jax.data.tokenizer import Tokenizer
 
 LOSS_ON_ALL = "all"
 LOSS_ON_CHUNKS = "chunks"
+SEES_LAST = "last"
+SEES_ALL = "all"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -31,6 +34,8 @@ class DatasetConfig:
         EfficientNet-lite.
       max_pixels: larger images and frames count as undecodable.
       augment: flips and colour changes of training.
+      images_seen: which images of a row a token sees: "last", the one of its index (the paper's phi); "all", that one
+        and all before it (an ablation of the paper).
       loss: which tokens are targets. The paper does not mention any masking and sums over all tokens: "all", every
         token but the first. "chunks" is OpenFlamingo's: only what follows an `<image>` tag up to and including the next
         `<EOC>`, the tag itself left out.
@@ -47,6 +52,7 @@ class DatasetConfig:
     pad_value: tuple[int, int, int] = (127, 127, 127)
     max_pixels: int = 64_000_000
     augment: Augmentation = dataclasses.field(default_factory=Augmentation)
+    images_seen: str = SEES_LAST
     loss: str = LOSS_ON_ALL
 
     def __post_init__(self):
@@ -58,11 +64,22 @@ class DatasetConfig:
             raise ValueError(f"{type(self).__name__}.weight must not be negative, got {self.weight}")
         if self.loss not in (LOSS_ON_ALL, LOSS_ON_CHUNKS):
             raise ValueError(f"{type(self).__name__}.loss must be 'all' or 'chunks', got {self.loss!r}")
+        if self.images_seen not in (SEES_LAST, SEES_ALL):
+            raise ValueError(f"{type(self).__name__}.images_seen must be 'last' or 'all', got {self.images_seen!r}")
 
     @property
     def images_per_row(self) -> int:
         """N, places for images and clips in a row."""
         raise NotImplementedError
+
+    @property
+    def at_inference(self) -> "DatasetConfig":
+        """How media of this kind are prepared for prompts."""
+        return self
+
+    def image_first(self, image_index: Int32[np.ndarray, "..."]) -> Int32[np.ndarray, "..."]:
+        """The first image that each token sees, where `image_index` is the last."""
+        return np.minimum(image_index, 1) if self.images_seen == SEES_ALL else image_index
 
     def example(self, document: Document, tokenizer: Tokenizer, rng: np.random.Generator | None = None) -> Example:
         """The document as one row.

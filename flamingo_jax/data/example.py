@@ -17,7 +17,8 @@ class Example:
       tokens: token ids; padding holds the end-of-sequence id.
       segment_ids: 0 on padding, 1, 2, ... on the packed documents of this row (1 alone where nothing is packed).
       positions: the token's position in its segment, from 0.
-      image_index: which image of this row the token sees (the paper's phi), from 1; 0 = none.
+      image_index: the last image of this row that the token sees (the paper's phi), from 1; 0 = none.
+      image_first: the first one that it sees: the same in the paper's setting.
       loss_mask: True where this token is a target. Position l - 1 predicts token l, so the first token of a segment
         never is.
       images: RGB; zero where there is no image.
@@ -28,6 +29,7 @@ class Example:
     segment_ids: Int32[np.ndarray, "length"]
     positions: Int32[np.ndarray, "length"]
     image_index: Int32[np.ndarray, "length"]
+    image_first: Int32[np.ndarray, "length"]
     loss_mask: Bool[np.ndarray, "length"]
     images: UInt8[np.ndarray, "images frames height width 3"]
     frame_mask: Bool[np.ndarray, "images frames"]
@@ -41,6 +43,7 @@ def pad_example(
     *,
     tokens: Int32[np.ndarray, "used"],
     image_index: Int32[np.ndarray, "used"],
+    image_first: Int32[np.ndarray, "used"],
     loss_mask: Bool[np.ndarray, "used"],
     images: UInt8[np.ndarray, "images frames height width 3"],
     frame_mask: Bool[np.ndarray, "images frames"],
@@ -62,6 +65,7 @@ def pad_example(
         segment_ids=padded(np.ones(used, np.int32), 0),
         positions=padded(np.arange(used, dtype=np.int32), 0),
         image_index=padded(image_index, 0),
+        image_first=padded(image_first, 0),
         loss_mask=targets,
         images=images,
         frame_mask=frame_mask,

@@ -79,6 +79,7 @@ class InterleavedConfig(DatasetConfig):
         return pad_example(
             tokens=stream.tokens[start:stop],
             image_index=index,
+            image_first=self.image_first(index),
             loss_mask=targets,
             images=images,
             frame_mask=frame_mask,

@@ -71,9 +71,11 @@ class PairsConfig(DatasetConfig):
             images, frame_mask = load_media(media, 1, self, rng)
         except RecordError as error:
             raise type(error)(f"document {document.key!r}: {error}") from error
+        index = np.ones(len(tokens), np.int32)
         return pad_example(
             tokens=tokens,
-            image_index=np.ones(len(tokens), np.int32),
+            image_index=index,
+            image_first=self.image_first(index),
             loss_mask=targets,
             images=images,
             frame_mask=frame_mask,
@@ -84,7 +86,25 @@ class PairsConfig(DatasetConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class VideoConfig(PairsConfig):
-    """A dataset of captioned clips such as VTP: eight frames at one a second, loss weight 0.03 (paper, section 3.4)."""
+    """A dataset of captioned clips such as VTP: eight frames at one a second, loss weight 0.03 (paper, section 3.4).
+
+    Attributes:
+      inference_frames, inference_frame_rate: what prompts have instead of `num_frames` and `frame_rate`. The paper trains
+        on 8 frames and answers from 30, at three a second; the temporal embeddings are interpolated (appendix B.1.2).
+    """
 
     weight: float = 0.03
     num_frames: int = 8
+    inference_frames: int = 30
+    inference_frame_rate: float = 3.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("inference_frames", "inference_frame_rate"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"VideoConfig.{name} must be positive, got {getattr(self, name)}")
+
+    @property
+    def at_inference(self) -> DatasetConfig:
+        """The same with the frames of inference."""
+        return dataclasses.replace(self, num_frames=self.inference_frames, frame_rate=self.inference_frame_rate)

@@ -8,8 +8,8 @@ import tokenizers
 from etils import epath
 from tokenizers import decoders, models, pre_tokenizers
 
+from flamingo_jax.interop.files.tensors import open_tensors
 from flamingo_jax.interop.locate import locate
-from flamingo_jax.interop.tensors import open_tensors
 
 IMAGE_TAG = "<image>"
 """Stands where an image stands. Plain text for the tokenizer: several sub-tokens, no new one (paper, section 3.2.1)."""
@@ -59,6 +59,15 @@ class Tokenizer:
 
     def __reduce__(self):
         return _restore, (self._backend.to_str(), self.bos_id, self.eos_id, self.vocab_size)
+
+    def files(self) -> dict[str, str]:
+        """The text of each file, by name, from which `from_json` makes this tokenizer again."""
+        ends = {
+            f"{name}_token": self._backend.id_to_token(token)
+            for name, token in (("bos", self.bos_id), ("eos", self.eos_id))
+        }
+        config = {"tokenizer_class": "PreTrainedTokenizerFast", **ends}
+        return {"tokenizer.json": self._backend.to_str(), "tokenizer_config.json": json.dumps(config, indent=1) + "\n"}
 
     def encode(self, text: str) -> list[int]:
         """The ids of the text, nothing added. Text that spells a control token is encoded as the text it is.

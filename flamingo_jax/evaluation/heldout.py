@@ -99,7 +99,7 @@ class Reader:
 
         def rows(chunk: Sequence[int]) -> Mapping[str, np.ndarray]:
             prompts = [("<image>", [documents[place].media[0]]) for place in chunk]
-            batch = dict(prompt_batch(prompts, self._tokenizer, self._dataset))
+            batch = dict(prompt_batch(prompts, self._tokenizer, self._dataset.at_inference))
             return batch | ({"image_index": np.zeros_like(batch["image_index"])} if blind else {})
 
         ids = _in_chunks(len(documents), rows, lambda batch: self._greedy(self._session.params, batch), "captioning")

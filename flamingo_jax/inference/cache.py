@@ -3,14 +3,14 @@
 import jax.numpy as jnp
 
 from flamingo_jax.models.flamingo import FlamingoConfig
-from flamingo_jax.models.language.decoder import Cache
+from flamingo_jax.models.language.layer import Cache
 
 
 def empty_cache(config: FlamingoConfig, batch: int, slots: int) -> Cache:
     """Room for `slots` tokens in each of `batch` rows.
 
-    The tree follows the decoder's parts (`head`, `groups`, `tail`). Images are not in it yet: the first call of the
-    model adds them as `media`.
+    The tree follows the decoder's parts (`head`, `groups`, ...). Images are not in it yet: the first call of
+    the model adds them as `media`.
     """
     language, plan = config.language, config.plan
     shape = (batch, slots, language.num_kv_heads, language.head_dim)
@@ -25,4 +25,6 @@ def empty_cache(config: FlamingoConfig, batch: int, slots: int) -> Cache:
         cache["groups"] = {"layers": layers(plan.groups, plan.every)}
     if plan.tail:
         cache["tail"] = {"layers": layers(plan.tail)}
+    if plan.graft:
+        cache["graft"] = {"layers": layers(plan.graft, 1)}
     return cache

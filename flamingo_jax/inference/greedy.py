@@ -9,7 +9,7 @@ from jaxtyping import Array, Int
 from flamingo_jax.inference.cache import empty_cache
 from flamingo_jax.models.attention import causal_mask, image_causal_mask
 from flamingo_jax.models.flamingo import Flamingo
-from flamingo_jax.models.language.decoder import Context
+from flamingo_jax.models.language.layer import Context
 from flamingo_jax.training.state import Params
 
 
@@ -34,15 +34,16 @@ def make_greedy(
             [prompt["segment_ids"], jnp.ones((batch, max_new_tokens), prompt["segment_ids"].dtype)], axis=1
         )
 
-        def media_mask(image_index):
-            return image_causal_mask(image_index, num_images, num_latents)
+        def media_mask(part):
+            last, first = prompt["image_index"][:, part], prompt["image_first"][:, part]
+            return image_causal_mask(last, num_images, num_latents, first)
 
         media = model.apply(variables, prompt["images"], prompt["frame_mask"], method="encode_images")
         self_mask = causal_mask(prompt["segment_ids"], segments)
-        context = Context(prompt["positions"], self_mask, 0, media, media_mask(prompt["image_index"]))
+        context = Context(prompt["positions"], self_mask, 0, media, media_mask(slice(None)))
         logits, cache = model.apply(variables, prompt["tokens"], context, cache, method="decode")
-        # New tokens go on from the prompt's last position, and see the image that its last token sees.
-        position, last_mask = prompt["positions"][:, -1:], media_mask(prompt["image_index"][:, -1:])
+        # New tokens go on from the prompt's last position, and see the images that its last token sees.
+        position, last_mask = prompt["positions"][:, -1:], media_mask(slice(-1, None))
 
         def pick(logits):
             return jnp.argmax(logits[:, -1], axis=-1).astype(jnp.int32)

@@ -1,5 +1,6 @@
 """Prompts: rows of text with `<image>` and `<EOC>` tags, and their images, as the arrays that the model reads."""
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 
@@ -41,7 +42,7 @@ def prompt_batch(
     Args:
       prompts: text, and the media of its `<image>` tags in order.
       tokenizer: the model's.
-      pixels: image size, frames and padding, as the model was trained with.
+      pixels: image size, frames, padding and the images that a token sees, as the model was trained with.
 
     Returns:
       The model's inputs (see `Flamingo.__call__`).
@@ -50,6 +51,8 @@ def prompt_batch(
       PromptError: a prompt has more or fewer tags than media.
       MediaError: an image cannot be decoded; the message names it.
     """
+    if not any(isinstance(item, Video) for _, media in prompts for item in media):
+        pixels = dataclasses.replace(pixels, num_frames=1)  # stills do not pay for the frames of clips
     rows = []
     for text, media in prompts:
         tags = text.count(IMAGE_TAG)
@@ -68,5 +71,6 @@ def prompt_batch(
         batch["tokens"][row, used], batch["image_index"][row, used] = tokens, index
         batch["segment_ids"][row, used], batch["positions"][row, used] = 1, np.arange(len(tokens))
     blocks = [load_media(media, capacity, pixels, None) for _, media in prompts]
+    batch["image_first"] = pixels.image_first(batch["image_index"])
     batch["images"], batch["frame_mask"] = (np.stack(parts) for parts in zip(*blocks, strict=True))
     return batch

@@ -1,86 +1,147 @@
-"""The pretrained language model and vision encoder, read from their published files into the model's parameter tree."""
+"""The pretrained parts of a model, read from published or converted files into the model's parameter tree."""
 
+import contextlib
 import dataclasses
 import hashlib
+from collections.abc import Container, Mapping
 
 import jax.numpy as jnp
 import numpy as np
-from flax import traverse_util
 
-from flamingo_jax.interop import efficientnet, llama
-from flamingo_jax.interop.locate import locate
-from flamingo_jax.interop.tensors import open_tensors
-from flamingo_jax.interop.weight_map import Shape, read_weights
+from flamingo_jax.interop import native, parts
+from flamingo_jax.interop.canonical import flatten_shapes, in_order, locate
+from flamingo_jax.interop.conversion import Parameters, Source
+from flamingo_jax.interop.files.pieces import cast, raw
+from flamingo_jax.interop.files.tensors import WeightsError
+from flamingo_jax.interop.layouts import Shape
 from flamingo_jax.models.flamingo import FlamingoConfig
 
 
 @dataclasses.dataclass(frozen=True)
 class PretrainedConfig:
-    """Where the pretrained weights lie.
+    """Where the pretrained weights lie: files, or folders of one model each.
+
+    Paths may be local, `gs://...`, or `package://NAME/FILE` for a file inside an installed Python package. What the
+    files are is told by the names of their tensors. A part that nothing names is drawn at random, and must then train.
 
     Attributes:
-      language: file of the language model: GGUF, or safetensors or torch under Hugging Face's names. Paths may be
-        local, `gs://...`, or `package://NAME/FILE` for a file inside an installed Python package.
-      vision: file of the vision encoder.
-      tokenizer: `tokenizer.json` or a GGUF file; empty for the language model's own file.
-      frozen_dtype: what frozen weights are stored in: "float32" or "bfloat16".
+      language: the language model: a folder of Hugging Face's, a GGUF, safetensors or torch file, or a folder that
+        `flamingo_jax.convert` wrote.
+      vision: the vision encoder, likewise.
+      flamingo: a whole model that `flamingo_jax.convert` wrote: everything of it that `language` and `vision` do not
+        name.
+      tokenizer: `tokenizer.json`, a folder with one, or a GGUF file; empty for the language model's own.
+      frozen_dtype: what the frozen weights of the language model and the vision encoder are stored in: "float32" or
+        "bfloat16".
     """
 
-    language: str
-    vision: str
+    language: str = ""
+    vision: str = ""
+    flamingo: str = ""
     tokenizer: str = ""
     frozen_dtype: str = "bfloat16"
 
     @property
     def tokenizer_path(self) -> str:
-        """The tokenizer's file: its own, or the language model's."""
-        return self.tokenizer or self.language
+        """The tokenizer's file or folder: its own, or the language model's.
+
+        Raises:
+          WeightsError: nothing names one.
+        """
+        path = self.tokenizer or self.language or self.flamingo
+        if not path:
+            raise WeightsError(
+                "PretrainedConfig names no language model, whose tokenizer could be taken: set its tokenizer"
+            )
+        return path
 
 
 def load_pretrained(
-    config: PretrainedConfig, model: FlamingoConfig, shapes: dict[str, Shape]
+    config: PretrainedConfig, model: FlamingoConfig, shapes: Mapping[str, Shape], trainable: Container[str] = ()
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Reads both files.
+    """Reads the files.
 
     Args:
       config: where they are.
       model: what they must fit.
       shapes: the shape of each of the model's parameters, by path (`vision_encoder/stem/kernel`).
+      trainable: paths of parameters of the language model and the vision encoder that train, and so are returned in
+        float32, as what else a Flamingo has is.
 
     Returns:
-      The parameters by path, and one fingerprint of both files' tensors.
+      The parameters that the files hold, by path; and a fingerprint of those of the language model and the vision
+      encoder: SHA-256 of the values in float32, layer by layer, whatever they were stored in and are grouped by.
 
     Raises:
       FileNotFoundError, WeightsError: a file is missing, is corrupt or does not fit the model.
     """
-    dtype = jnp.dtype(config.frozen_dtype)
-    vision, vision_print = _load_vision(config.vision, model, shapes, dtype)
-    language, language_print = _load_language(config.language, model, shapes, dtype)
-    return vision | language, hashlib.sha256(f"{language_print} {vision_print}".encode()).hexdigest()
+    wanted = flatten_shapes(shapes, model.plan)
+    with contextlib.ExitStack() as stack:
+        sources, names = open_sources(config, model, wanted, stack)
+        parameters = Parameters(sources, {name: wanted[name] for name in names})
+        params: dict[str, np.ndarray] = {}
+        digests: dict[str, str] = {}
+        for name in parameters:
+            path, index = locate(name, model.plan)
+            if path not in params:
+                stored = config.frozen_dtype if is_pretrained(name) and path not in trainable else "float32"
+                params[path] = np.empty(shapes[path], jnp.dtype(stored))
+            array = np.require(parameters[name], requirements="C")
+            params[path][index] = cast(array, params[path].dtype, name)
+            if is_pretrained(name):
+                digests[name] = digest(array)
+    return params, fingerprint(digests)
 
 
-def _load_vision(path: str, model: FlamingoConfig, shapes: dict[str, Shape], dtype):
-    prefix = "vision_encoder/"
-    wanted = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
-    with open_tensors(locate(path)) as file:
-        params, fingerprint = read_weights(file, efficientnet.weight_map(model.vision), wanted, dtype)
-    return {f"{prefix}{name}": leaf for name, leaf in params.items()}, fingerprint
+def open_sources(
+    config: PretrainedConfig, model: FlamingoConfig, shapes: Mapping[str, Shape], stack: contextlib.ExitStack
+) -> tuple[list[Source], list[str]]:
+    """Opens the files.
+
+    Args:
+      config: where they are.
+      model: what they must fit.
+      shapes: of the model's parameters, by canonical name.
+      stack: closes the files.
+
+    Returns:
+      The files with their maps, and the names of the parameters that they are to give.
+    """
+    sources, names = [], []
+    if config.language:
+        file = stack.enter_context(parts.open_weights(config.language))
+        sources.append(parts.language_source(file, model.language, shapes))
+        names += filter(parts.is_language, shapes)
+    if config.vision:
+        file = stack.enter_context(parts.open_weights(config.vision))
+        sources.append(parts.vision_source(file, model.vision, shapes))
+        names += filter(parts.is_vision, shapes)
+    if config.flamingo:
+        file = stack.enter_context(parts.open_weights(config.flamingo))
+        if not isinstance(native.read_config(file.path.parent), FlamingoConfig):
+            raise WeightsError(
+                f"{config.flamingo} holds a part of a model: name it in PretrainedConfig.language or .vision"
+            )
+        rest = [name for name in shapes if name not in names]
+        sources.append(parts.native_source(file, rest, "PretrainedConfig names another file for it"))
+        names += rest
+    return sources, names
 
 
-def _load_language(path: str, model: FlamingoConfig, shapes: dict[str, Shape], dtype):
-    """Layers are read as stacks in the file's order, then cut into the groups of this model's plan."""
-    prefix, plan = "language_model/", model.plan
-    some_layers = "groups/layers/" if plan.groups else "tail/layers/" if plan.tail else "head/"
-    lead, wanted = 2 if plan.groups else 1, {}
-    for name, shape in shapes.items():
-        name = name.removeprefix(prefix)
-        if name.startswith(some_layers):
-            wanted[f"layers/{name.removeprefix(some_layers)}"] = (model.language.num_layers, *shape[lead:])
-        elif "/layers/" not in name:
-            wanted[name] = shape
-    with open_tensors(locate(path)) as file:
-        names = llama.GGUF if "token_embd.weight" in file else llama.HUGGING_FACE
-        params, fingerprint = read_weights(file, llama.weight_map(model.language, names), wanted, dtype)
-    tree = traverse_util.unflatten_dict(params, sep="/")
-    tree |= plan.group(tree.pop("layers"))
-    return {f"{prefix}{name}": leaf for name, leaf in traverse_util.flatten_dict(tree, sep="/").items()}, fingerprint
+def is_pretrained(name: str) -> bool:
+    """Whether the parameter is one of those that a fingerprint is of."""
+    return parts.is_language(name) or parts.is_vision(name)
+
+
+def digest(array: np.ndarray) -> str:
+    """SHA-256 of the values in float32, in row-major order."""
+    found = hashlib.sha256()
+    for piece in raw(array, np.dtype(np.float32)):
+        found.update(piece)
+    return found.hexdigest()
+
+
+def fingerprint(digests: Mapping[str, str]) -> str:
+    """One hash of many parameters, from the `digest` of each by canonical name."""
+    lines = (f"{name} {digests[name]}\n" for name in in_order(digests))
+    return hashlib.sha256("".join(lines).encode()).hexdigest()

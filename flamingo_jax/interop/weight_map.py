@@ -1,85 +1,107 @@
-"""Moves named tensors of a file into a parameter tree, as data: which tensor goes where, and turned how."""
+"""Weight maps: which tensor of another code base holds which of our parameters, as data that is read both ways."""
 
-import hashlib
-from collections.abc import Callable, Mapping
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-import numpy as np
-
-from flamingo_jax.interop.tensors import TensorFile, WeightsError
-
-Shape = tuple[int, ...]
+from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError
+from flamingo_jax.interop.layouts import Layout, Shape
 
 
-class Entry(NamedTuple):
-    """One tensor of the file. `convert(tensor, shape)` turns it into the parameter's layout, of the given shape."""
+class Rule(NamedTuple):
+    """The tensor `theirs` holds the parameters `ours` (canonical names, see `interop.canonical`) in `layout`."""
 
-    source: str
-    convert: Callable[[np.ndarray, Shape], np.ndarray]
-
-
-# Parameter path ("layers/query/kernel") -> its tensor, or the tensors of all layers, which are stacked.
-WeightMap = Mapping[str, Entry | list[Entry]]
+    theirs: str
+    ours: tuple[str, ...]
+    layout: Layout
 
 
-def as_is(tensor: np.ndarray, shape: Shape) -> np.ndarray:
-    """Norms, biases and embedding tables."""
-    return tensor
+class Drop(NamedTuple):
+    """Tensors whose whole name matches `pattern` have no place in the model; `reason` tells the user why."""
+
+    pattern: str
+    reason: str
 
 
-def kernel(tensor: np.ndarray, shape: Shape) -> np.ndarray:
-    """A linear map stored as `[out, in]` becomes `[*in axes, *out axes]`."""
-    return tensor.T.reshape(shape) if tensor.size == np.prod(shape) else tensor.T
+@dataclasses.dataclass(frozen=True)
+class WeightMap:
+    """Rules for every parameter, and what may be left in the file."""
+
+    rules: tuple[Rule, ...]
+    drops: tuple[Drop, ...] = ()
+
+    def under(self, prefix: str) -> "WeightMap":
+        """The same map, for parameters that stand under `prefix` (`vision_encoder/`)."""
+        return WeightMap(
+            tuple(rule._replace(ours=tuple(prefix + name for name in rule.ours)) for rule in self.rules), self.drops
+        )
+
+    def __add__(self, other: "WeightMap") -> "WeightMap":
+        return WeightMap(self.rules + other.rules, self.drops + other.drops)
 
 
-def convolution(tensor: np.ndarray, shape: Shape) -> np.ndarray:
-    """A kernel stored as `[out, in / groups, height, width]` becomes `[height, width, in / groups, out]`."""
-    return tensor.transpose(2, 3, 1, 0)
-
-
-def read_weights(
-    file: TensorFile, weights: WeightMap, shapes: Mapping[str, Shape], dtype: np.dtype
-) -> tuple[dict[str, np.ndarray], str]:
-    """Reads every parameter of `weights`, tensor by tensor.
+def compare(
+    specs: Mapping[str, TensorSpec], weights: WeightMap, ours: Mapping[str, Shape]
+) -> tuple[dict[str, str], list[str]]:
+    """Compares a file's tensors with a weight map, by names and shapes alone.
 
     Args:
-      file: an opened weight file.
-      weights: path -> tensor(s).
-      shapes: path -> the shape that the model expects (with a leading layer axis for stacked ones).
-      dtype: what to store.
+      specs: the file's tensors.
+      weights: the map.
+      ours: the shape of each parameter that the map names, by canonical name.
 
     Returns:
-      The parameters by path, and their fingerprint: a SHA-256 over the tensors in the layout of the model, in float32,
-      before any cast.
+      The tensors that will be dropped, each with the reason; and a sentence about each kind of problem, with the names
+      of the tensors that are missing, are not known, or have the wrong shape.
+    """
+    rules = {rule.theirs: rule for rule in weights.rules}
+    if len(rules) != len(weights.rules):
+        raise ValueError("a weight map with two rules for one tensor")
+    missing = [f"{name} (for {', '.join(rules[name].ours)})" for name in rules if name not in specs]
+    misshapen = []
+    for name in rules.keys() & specs.keys():
+        wanted = rules[name].layout.their_shape([ours[target] for target in rules[name].ours])
+        if specs[name].shape != wanted:
+            misshapen.append(
+                f"{name} is {specs[name].shape}, the model wants {wanted} for {', '.join(rules[name].ours)}"
+            )
+    dropped, extra = {}, []
+    for name in specs.keys() - rules.keys():
+        reason = next((drop.reason for drop in weights.drops if re.fullmatch(drop.pattern, name)), None)
+        if reason is None:
+            extra.append(name)
+        else:
+            dropped[name] = reason
+    problems = [
+        f"{len(names)} tensors {what}: {some(names)}"
+        for what, names in (
+            ("are missing", missing),
+            ("have no place in the model", sorted(extra)),
+            ("have the wrong shape", sorted(misshapen)),
+        )
+        if names
+    ]
+    return dropped, problems
+
+
+def check(path: str, specs: Mapping[str, TensorSpec], weights: WeightMap, ours: Mapping[str, Shape]) -> dict[str, str]:
+    """Compares the file at `path` with its weight map, as `compare` does.
+
+    Returns:
+      The tensors that will be dropped, each with the reason.
 
     Raises:
-      WeightsError: naming every tensor that is missing or has the wrong shape.
+      WeightsError: one message with every tensor that is missing, is not known, or has the wrong shape.
     """
-    wanted = {path: entries if isinstance(entries, list) else [entries] for path, entries in weights.items()}
-    missing = [entry.source for entries in wanted.values() for entry in entries if entry.source not in file]
-    if missing:
-        raise WeightsError(f"{file.path}: {len(missing)} tensors are missing: {_some(missing)}")
-    params, digest, misshapen = {}, hashlib.sha256(), []
-    for path in sorted(wanted):
-        stacked = isinstance(weights[path], list)
-        shape = shapes[path][1:] if stacked else shapes[path]
-        target = np.empty(shapes[path], dtype)
-        if stacked and len(wanted[path]) != shapes[path][0]:
-            raise WeightsError(f"{file.path}: {path} has {len(wanted[path])} layers, the model {shapes[path][0]}")
-        for layer, entry in enumerate(wanted[path]):
-            tensor = np.ascontiguousarray(entry.convert(file[entry.source].astype(np.float32), shape))
-            if tensor.shape != shape:
-                misshapen.append(f"{entry.source} gives {tensor.shape} where {path} wants {shape}")
-                continue
-            digest.update(f"{path}[{layer}]{shape}".encode())
-            digest.update(tensor.data)
-            target[layer if stacked else ...] = tensor
-        params[path] = target
-    if misshapen:
-        raise WeightsError(f"{file.path} does not fit the model's config: {_some(misshapen)}")
-    return params, digest.hexdigest()
+    dropped, problems = compare(specs, weights, ours)
+    if problems:
+        raise WeightsError(f"{path} does not fit the model's config. {'. '.join(problems)}")
+    return dropped
 
 
-def _some(names: list[str], most: int = 5) -> str:
+def some(names: Iterable[str], most: int = 6) -> str:
+    """The first few names, and how many more there are."""
+    names = list(names)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return "; ".join(names[:most]) + more

@@ -21,14 +21,33 @@ def attention(
     key: Float[Array, "batch keys kv_heads head_dim"],
     value: Float[Array, "batch keys kv_heads head_dim"],
     mask: Bool[Array, "batch #one #length keys"],
+    bias: Float[Array, "#batch heads length keys"] | None = None,
+    scale: float | None = None,
+    softcap: float = 0.0,
 ) -> Float[Array, "batch length heads head_dim"]:
-    """Scaled dot-product attention; `heads` may be a multiple of `kv_heads`.
+    """Dot-product attention; `heads` may be a multiple of `kv_heads`.
 
-    The softmax is float32. A query whose mask row is all False gets exactly 0, not the mean of what it must not see.
+    Scores are `query @ key * scale` (default `head_dim ** -0.5`), then `softcap * tanh(scores / softcap)` if `softcap`
+    is not 0, then `+ bias`. The softmax is float32. A query whose mask row is all False gets exactly 0, not the mean of
+    what it must not see.
     """
+    if softcap:
+        attended = _softcapped(query, key, value, mask, bias, scale or query.shape[-1] ** -0.5, softcap)
+    else:
+        attended = jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=scale)
     sees_anything = jnp.any(mask, axis=-1)[:, 0, :, None, None]
-    attended = jax.nn.dot_product_attention(query, key, value, mask=mask)
     return jnp.where(sees_anything, attended, jnp.zeros_like(attended))
+
+
+def _softcapped(query, key, value, mask, bias, scale, softcap):
+    groups = query.shape[2] // key.shape[2]
+    key, value = jnp.repeat(key, groups, axis=2), jnp.repeat(value, groups, axis=2)
+    scores = jnp.einsum("blhd,bkhd->bhlk", query, key, preferred_element_type=jnp.float32) * scale
+    scores = softcap * jnp.tanh(scores / softcap)
+    if bias is not None:
+        scores += bias
+    weights = jax.nn.softmax(jnp.where(mask, scores, jnp.finfo(jnp.float32).min), axis=-1)
+    return jnp.einsum("bhlk,bkhd->blhd", weights.astype(value.dtype), value)
 
 
 def causal_mask(
@@ -63,16 +82,3 @@ def image_causal_mask(
     images = jnp.arange(1, num_images + 1)
     sees = (images >= first[:, :, None]) & (images <= image_index[:, :, None])
     return jnp.repeat(sees, num_latents, axis=-1)[:, None]
-
-
-def rotary(
-    x: Float[Array, "batch length heads head_dim"], positions: Int[Array, "batch length"], theta: float
-) -> Float[Array, "batch length heads head_dim"]:
-    """Rotary position embedding in the rotate-half layout: channel i turns with channel i + head_dim / 2."""
-    half = x.shape[-1] // 2
-    frequencies = theta ** (-jnp.arange(half, dtype=jnp.float32) / half)
-    angles = positions.astype(jnp.float32)[:, :, None, None] * frequencies
-    cos, sin = jnp.cos(angles), jnp.sin(angles)
-    first, second = jnp.split(x.astype(jnp.float32), 2, axis=-1)
-    turned = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return turned.astype(x.dtype)

@@ -1,6 +1,7 @@
 """Flamingo: a vision encoder, the Perceiver Resampler, and a decoder with gated cross-attention blocks."""
 
 import dataclasses
+from typing import Protocol
 
 import flax.linen as nn
 import jax.numpy as jnp
@@ -8,11 +9,30 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from flamingo_jax.models.attention import causal_mask, image_causal_mask
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
-from flamingo_jax.models.language.decoder import Cache, Context, Decoder, DecoderConfig
+from flamingo_jax.models.language.decoder import Decoder
+from flamingo_jax.models.language.decoder_config import DecoderConfig
+from flamingo_jax.models.language.layer import Cache, Context
 from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.layers import Projection
-from flamingo_jax.models.resampler import PerceiverResampler, PerceiverResamplerConfig
-from flamingo_jax.models.vision.efficientnet import EfficientNetLiteConfig
+
+
+class VisionConfig(Protocol):
+    """The config of any encoder of `models/vision`: its module maps `[batch, height, width, 3]` bytes to features."""
+
+    output_width: int
+
+    def make(self, dtype: jnp.dtype, name: str | None = None) -> nn.Module:
+        """The module: images in, `[batch, positions, output_width]` out."""
+
+
+class ResamplerConfig(Protocol):
+    """The config of a resampler: its module maps features and a frame mask to `num_latents` visual tokens."""
+
+    width: int
+    num_latents: int
+
+    def make(self, dtype: jnp.dtype, name: str | None = None) -> nn.Module:
+        """The module: `[batch, frames, positions, width of the encoder]` in, `[batch, num_latents, width]` out."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +42,10 @@ class FlamingoConfig:
     Attributes:
       language, vision, resampler, cross_attention: the parts.
       cross_attention_every: a block before every k-th layer of the language model (3B: 1, 9B: 4, 80B: 7).
+        0: none between its layers.
       cross_attention_first: the first layer with a block before it (OpenFlamingo: k - 1).
+      grafted_layers: new decoder layers, each after a block of its own, on top of the language model (the paper's
+        grafting ablation; with `cross_attention_every` 0).
       project_visual: one linear map, shared by all blocks, from the resampler's width to the language model's, as the
         paper's parameter counts imply (OpenFlamingo: none, each block reads the visual width).
       num_new_tokens: `<EOC>` (OpenFlamingo: 2, with `<image>`).
@@ -31,11 +54,12 @@ class FlamingoConfig:
     """
 
     language: DecoderConfig
-    vision: EfficientNetLiteConfig
-    resampler: PerceiverResamplerConfig
+    vision: VisionConfig
+    resampler: ResamplerConfig
     cross_attention: GatedCrossAttentionConfig
     cross_attention_every: int = 1
     cross_attention_first: int = 0
+    grafted_layers: int = 0
     project_visual: bool = True
     num_new_tokens: int = 1
     new_rows_init_std: float = 0.02
@@ -47,7 +71,8 @@ class FlamingoConfig:
     @property
     def plan(self) -> LayerPlan:
         """Where the gated cross-attention blocks stand."""
-        return LayerPlan.make(self.language.num_layers, self.cross_attention_every, self.cross_attention_first)
+        every, first = self.cross_attention_every, self.cross_attention_first
+        return LayerPlan.make(self.language.num_layers, every, first, self.grafted_layers)
 
 
 class Flamingo(nn.Module):
@@ -58,7 +83,7 @@ class Flamingo(nn.Module):
     def setup(self):
         config, dtype = self.config, jnp.dtype(self.config.dtype)
         self.vision_encoder = config.vision.make(dtype)
-        self.resampler = PerceiverResampler(config.resampler, dtype)
+        self.resampler = config.resampler.make(dtype)
         if config.project_visual:
             self.visual_projection = Projection(
                 (config.language.width,), ("resampler_embed", "visual_embed"), dtype=dtype

@@ -7,38 +7,63 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from flamingo_jax.models.attention import attention
-from flamingo_jax.models.layers import LayerNorm, Projection, activation, scaled_init
+from flamingo_jax.models.layers import NORMS, Projection, activation, scaled_init
 
 MediaKeyValue = dict[str, Float[Array, "batch keys heads head_dim"]]
+GATES = ("tanh", "none")
 
 
 @dataclasses.dataclass(frozen=True)
 class GatedCrossAttentionConfig:
-    """Defaults are the paper's; the remarks say where OpenFlamingo differs.
+    """Defaults are the paper's; the remarks say where OpenFlamingo and IDEFICS differ.
 
     Attributes:
-      num_heads: attention heads (paper: those of the language model; OpenFlamingo: 8).
+      num_heads: attention heads (paper, IDEFICS: those of the language model; OpenFlamingo: 8).
       head_dim: size of a key (paper: 128; OpenFlamingo: 64).
-      hidden_multiplier: width of the dense branch over that of the language model.
-      activation: of the dense branch (paper: squared_relu; OpenFlamingo: gelu).
+      hidden_multiplier: width of the dense branch over that of the language model (IDEFICS: 2.6875, its language
+        model's).
+      activation: of the dense branch (paper: squared_relu; OpenFlamingo: gelu; IDEFICS: silu).
+      gate: "tanh", or "none" for the paper's ablation without gates.
+      gate_per_channel: a gate is a vector and not a scalar (an option of IDEFICS).
       gate_init: the gates' raw value at the start; tanh of it scales a branch. 0 makes the model the language model.
       output_init_scale: factor on the initial output projections of both branches.
-      normalize_media: layer norm on the visual tokens, shared by keys and values (OpenFlamingo: none).
-      norm_eps: of the layer norms (not stated in the paper; PyTorch's default, as in OpenFlamingo).
+      dense: whether there is a dense branch (the ablation's "vanilla" cross-attention has none).
+      gated_dense: the dense branch is `out(act(gate(x)) * in(x))` (IDEFICS).
+      norm: "layer" with scale and bias, or "rms" (IDEFICS).
+      qk_norm: an RMS norm over each head of queries and keys (IDEFICS).
+      normalize_media: norm on the visual tokens, shared by keys and values (OpenFlamingo, IDEFICS: none).
+      norm_eps: of the norms (not stated in the paper; PyTorch's default, as in OpenFlamingo).
     """
 
     num_heads: int
     head_dim: int = 128
-    hidden_multiplier: int = 4
+    hidden_multiplier: float = 4
     activation: str = "squared_relu"
+    gate: str = "tanh"
+    gate_per_channel: bool = False
     gate_init: float = 0.0
     output_init_scale: float = 1.0
+    dense: bool = True
+    gated_dense: bool = False
+    norm: str = "layer"
+    qk_norm: bool = False
     normalize_media: bool = True
     norm_eps: float = 1e-5
 
+    def __post_init__(self):
+        for name, known in (("gate", GATES), ("norm", ("layer", "rms"))):
+            if getattr(self, name) not in known:
+                listed = " or ".join(map(repr, known))
+                raise ValueError(f"GatedCrossAttentionConfig.{name} is {listed}, got {getattr(self, name)!r}")
+        activation(self.activation)
+
+    def hidden_width(self, width: int) -> int:
+        """Of the dense branch, beside a language model of `width`."""
+        return round(width * self.hidden_multiplier)
+
 
 class GatedCrossAttentionBlock(nn.Module):
-    """`y += tanh(a) xattn(norm(y), media)`, then `y += tanh(b) dense(norm(y))`; a and b are learned scalars."""
+    """`y += tanh(a) xattn(norm(y), media)`, then `y += tanh(b) dense(norm(y))`; a and b are learned."""
 
     config: GatedCrossAttentionConfig
     dtype: jnp.dtype = jnp.float32
@@ -55,30 +80,57 @@ class GatedCrossAttentionBlock(nn.Module):
 
         With `key_value` given, `media` is not looked at.
         """
-        config, width = self.config, y.shape[-1]
+        key_value = self._key_value(media) if key_value is None else key_value
+        y = y + self._gated("attention_gate", self._attend(self._norm("query_norm")(y), key_value, media_mask))
+        if self.config.dense:
+            y = y + self._gated("dense_gate", self._dense(self._norm("dense_norm")(y)))
+        return y, key_value
 
-        def project(features, axes, name, **options):
-            return Projection(features, axes, dtype=self.dtype, name=name, **options)
+    def _key_value(self, media: Float[Array, "batch keys visual_width"]) -> MediaKeyValue:
+        if self.config.normalize_media:
+            media = self._norm("media_norm")(media)
+        heads, axes = self._heads, ("visual_embed", "heads", "head_dim")
+        key, value = self._project(heads, axes, "key")(media), self._project(heads, axes, "value")(media)
+        return {"key": self._head_norm("key_head_norm")(key), "value": value}
 
-        heads, output_init = (config.num_heads, config.head_dim), scaled_init(config.output_init_scale)
-        if key_value is None:
-            if config.normalize_media:
-                media = LayerNorm(config.norm_eps, self.dtype, name="media_norm")(media)
-            axes = ("visual_embed", "heads", "head_dim")
-            key_value = {"key": project(heads, axes, "key")(media), "value": project(heads, axes, "value")(media)}
+    def _attend(self, states, key_value: MediaKeyValue, mask):
+        query = self._project(self._heads, ("embed", "heads", "head_dim"), "query")(states)
+        query = self._head_norm("query_head_norm")(query)
+        attended = attention(query, key_value["key"], key_value["value"], mask)
+        axes, init = ("heads", "head_dim", "embed"), self._output_init
+        return self._project((states.shape[-1],), axes, "output", contracted=2, kernel_init=init)(attended)
 
-        states = LayerNorm(config.norm_eps, self.dtype, name="query_norm")(y)
-        query = project(heads, ("embed", "heads", "head_dim"), "query")(states)
-        attended = attention(query, key_value["key"], key_value["value"], media_mask)
-        output = project((width,), ("heads", "head_dim", "embed"), "output", contracted=2, kernel_init=output_init)
-        y = y + self._gate("attention_gate") * output(attended)
+    def _dense(self, states):
+        config, width = self.config, states.shape[-1]
+        hidden, axes, act = (config.hidden_width(width),), ("embed", "mlp"), activation(config.activation)
+        inner = self._project(hidden, axes, "dense_in")(states)
+        gate = act(self._project(hidden, axes, "dense_gate_in")(states)) if config.gated_dense else None
+        inner = act(inner) if gate is None else gate * inner
+        return self._project((width,), ("mlp", "embed"), "dense_out", kernel_init=self._output_init)(inner)
 
-        states = LayerNorm(config.norm_eps, self.dtype, name="dense_norm")(y)
-        states = project((width * config.hidden_multiplier,), ("embed", "mlp"), "dense_in")(states)
-        states = activation(config.activation)(states)
-        states = project((width,), ("mlp", "embed"), "dense_out", kernel_init=output_init)(states)
-        return y + self._gate("dense_gate") * states, key_value
+    @property
+    def _heads(self) -> tuple[int, int]:
+        return self.config.num_heads, self.config.head_dim
 
-    def _gate(self, name: str) -> Float[Array, ""]:
-        raw = self.param(name, nn.initializers.constant(self.config.gate_init), (), jnp.float32)
-        return jnp.tanh(raw).astype(self.dtype)
+    @property
+    def _output_init(self):
+        return scaled_init(self.config.output_init_scale)
+
+    def _project(self, features, axes, name, **options) -> Projection:
+        return Projection(features, axes, dtype=self.dtype, name=name, **options)
+
+    def _norm(self, name: str) -> nn.Module:
+        return NORMS[self.config.norm](self.config.norm_eps, self.dtype, name=name)
+
+    def _head_norm(self, name: str):
+        if not self.config.qk_norm:
+            return lambda x: x
+        return NORMS["rms"](self.config.norm_eps, self.dtype, axis="head_dim", name=name)
+
+    def _gated(self, name: str, branch: Float[Array, "batch length width"]):
+        config = self.config
+        if config.gate == "none":
+            return branch
+        shape, axes = ((branch.shape[-1],), ("embed",)) if config.gate_per_channel else ((), ())
+        init = nn.with_logical_partitioning(nn.initializers.constant(config.gate_init), axes)
+        return jnp.tanh(self.param(name, init, shape, jnp.float32)).astype(self.dtype) * branch

@@ -21,7 +21,8 @@ class PerceiverResamplerConfig:
       num_layers: attention and dense layers, in pairs.
       num_heads, head_dim: 16 x 128 gives the paper's 194M parameters (OpenFlamingo: 8 x 64).
       hidden_multiplier: width of the dense branch over `width`.
-      activation: of the dense branch (OpenFlamingo: gelu).
+      activation: of the dense branch (OpenFlamingo: gelu; IDEFICS: relu).
+      qk_norm: a layer norm over each head of queries and keys (IDEFICS).
       max_frames: learned temporal embeddings, one a frame; 0 for none (OpenFlamingo's releases). More frames than that
         get linearly interpolated embeddings (the paper: 8 in training, 30 at inference).
       project_input: a linear map from the encoder's width to `width` (3072 to 1536 in the paper; OpenFlamingo: none).
@@ -37,11 +38,19 @@ class PerceiverResamplerConfig:
     head_dim: int = 128
     hidden_multiplier: int = 4
     activation: str = "squared_relu"
+    qk_norm: bool = False
     max_frames: int = 8
     project_input: bool = True
     latents_init_std: float = 0.02
     time_init_std: float = 0.02
     norm_eps: float = 1e-5
+
+    def __post_init__(self):
+        activation(self.activation)
+
+    def make(self, dtype: jnp.dtype, name: str | None = None) -> "PerceiverResampler":
+        """The module."""
+        return PerceiverResampler(self, dtype, name=name)
 
 
 class ResamplerLayer(nn.Module):
@@ -62,8 +71,8 @@ class ResamplerLayer(nn.Module):
         def project(features, axes, name, **options):
             return Projection(features, axes, dtype=self.dtype, name=name, **options)
 
-        def norm(name):
-            return LayerNorm(config.norm_eps, self.dtype, name=name)
+        def norm(name, **options):
+            return LayerNorm(config.norm_eps, self.dtype, name=name, **options)
 
         heads, axes = (config.num_heads, config.head_dim), ("resampler_embed", "heads", "head_dim")
         states = norm("latents_norm")(latents)
@@ -73,6 +82,9 @@ class ResamplerLayer(nn.Module):
             project(heads, axes, "key")(sources),
             project(heads, axes, "value")(sources),
         )
+        if config.qk_norm:
+            query = norm("query_head_norm", axis="head_dim")(query)
+            key = norm("key_head_norm", axis="head_dim")(key)
         attended = attention(query, key, value, mask)
         output = project((width,), ("heads", "head_dim", "resampler_embed"), "output", contracted=2)
         latents = latents + output(attended)
@@ -101,30 +113,12 @@ class PerceiverResampler(nn.Module):
           ValueError: the encoder's width is not `width` and `project_input` is off.
         """
         config = self.config
-        batch, frames, positions, encoder_width = features.shape
-        features = features.astype(self.dtype)
-        if config.project_input:
-            axes = ("visual_embed", "resampler_embed")
-            features = Projection((config.width,), axes, dtype=self.dtype, name="input")(features)
-        elif encoder_width != config.width:
-            raise ValueError(
-                f"the resampler is {config.width} wide and the vision encoder {encoder_width}: "
-                "set project_input=True, or the same width"
-            )
-        if config.max_frames:
-            init = nn.initializers.normal(config.time_init_std)
-            axes = ("frames", "resampler_embed")
-            table = self.param(
-                "time_embedding", nn.with_logical_partitioning(init, axes), (config.max_frames, config.width)
-            )
-            features = features + _frames(table, frames)[None, :, None].astype(self.dtype)
-        features = features.reshape(batch, frames * positions, config.width)
-
+        features, seen = flat_features(self, config, features, frame_mask)
+        batch = features.shape[0]
         init = nn.initializers.normal(config.latents_init_std)
         axes = ("latents", "resampler_embed")
         table = self.param("latents", nn.with_logical_partitioning(init, axes), (config.num_latents, config.width))
         latents = jnp.broadcast_to(table.astype(self.dtype), (batch, *table.shape))
-        seen = jnp.repeat(frame_mask, positions, axis=1)
         mask = jnp.concatenate([seen, jnp.ones((batch, config.num_latents), bool)], axis=1)[:, None, None]
 
         layers = nn.scan(
@@ -137,6 +131,33 @@ class PerceiverResampler(nn.Module):
         )
         latents, _ = layers(config, self.dtype, name="layers")(latents, features, mask)
         return LayerNorm(config.norm_eps, self.dtype, name="final_norm")(latents)
+
+
+def flat_features(
+    module: nn.Module,
+    config,
+    features: Float[Array, "batch frames positions encoder_width"],
+    frame_mask: Bool[Array, "batch frames"],
+) -> tuple[Float[Array, "batch features width"], Bool[Array, "batch features"]]:
+    """How every resampler begins: features projected, frames told apart, all in one row; and which are to be seen.
+
+    The parameters (`input`, `time_embedding`) become those of `module`, in whose compact call this is called.
+    """
+    _, frames, positions, encoder_width = features.shape
+    features = features.astype(module.dtype)
+    if config.project_input:
+        axes = ("visual_embed", "resampler_embed")
+        features = Projection((config.width,), axes, dtype=module.dtype, name="input")(features)
+    elif encoder_width != config.width:
+        raise ValueError(
+            f"the resampler is {config.width} wide and the vision encoder {encoder_width}: "
+            "set project_input=True, or the same width"
+        )
+    if config.max_frames:
+        init = nn.with_logical_partitioning(nn.initializers.normal(config.time_init_std), ("frames", "resampler_embed"))
+        table = module.param("time_embedding", init, (config.max_frames, config.width))
+        features = features + _frames(table, frames)[None, :, None].astype(module.dtype)
+    return features.reshape(features.shape[0], -1, config.width), jnp.repeat(frame_mask, positions, axis=1)
 
 
 def _frames(table: Float[Array, "trained width"], frames: int) -> Float[Array, "frames width"]:

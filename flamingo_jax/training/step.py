@@ -88,15 +88,15 @@ def make_step(
 
 
 def gates(params: Params) -> dict[str, Any]:
-    """How far each gated cross-attention block is open: tanh of its gates, by layer from the bottom."""
+    """How far each gated cross-attention block is open: tanh of its gates (the mean, if a vector), bottom first."""
     language, found = params.get("language_model", {}), {}
     for kind in ("attention", "dense"):
-        blocks = [
-            jnp.ravel(language[part]["gated_cross_attention"][f"{kind}_gate"])
-            for part in ("groups", "tail")
-            if "gated_cross_attention" in language.get(part, {})
-        ]
+        blocks = []
+        for part in ("groups", "tail", "graft"):
+            raw = language.get(part, {}).get("gated_cross_attention", {}).get(f"{kind}_gate")
+            if raw is not None:
+                blocks.append(jnp.tanh(raw).reshape(1 if part == "tail" else raw.shape[0], -1).mean(axis=1))
         if blocks:
-            opened = jnp.tanh(jnp.concatenate(blocks))
+            opened = jnp.concatenate(blocks)
             found |= {f"gate/{kind}/{layer}": opened[layer] for layer in range(opened.shape[0])}
     return found

@@ -87,6 +87,17 @@ def test_without_generator_the_row_is_fixed_and_sees_the_previous_image(words):
     assert (row.images[row.frame_mask] == (200, 30, 60)).all()
 
 
+def test_a_token_may_see_all_images_so_far(words):
+    document = page("p", "2i2i2i2", encoded=picture_bytes())
+    last, every = (config(images_seen=seen).example(document, words) for seen in ("last", "all"))
+    np.testing.assert_array_equal(last.image_first, last.image_index)
+    np.testing.assert_array_equal(every.image_index, last.image_index)
+    np.testing.assert_array_equal(every.image_first, last.image_index > 0)
+    assert last.image_index.max() == 3
+    with pytest.raises(ValueError, match="images_seen must be 'last' or 'all'"):
+        config(images_seen="next")
+
+
 def test_only_kept_images_are_decoded(words, monkeypatch):
     """All other images of the page are not even images."""
     good, bad = picture_bytes(), b"not an image"

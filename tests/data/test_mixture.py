@@ -58,7 +58,9 @@ def test_contract_of_the_batch(three):
     shapes = {"m3w": (4, 24, 5, 1), "pairs": (8, 16, 1, 1), "clips": (2, 16, 1, 3)}
     assert list(batch) == list(shapes) and three.weights == {"m3w": 1.0, "pairs": 0.2, "clips": 0.03}
     for name, (rows, length, images, frames) in shapes.items():
-        wanted = dict.fromkeys(("tokens", "segment_ids", "positions", "image_index"), ((rows, length), np.int32))
+        wanted = dict.fromkeys(
+            ("tokens", "segment_ids", "positions", "image_index", "image_first"), ((rows, length), np.int32)
+        )
         wanted["loss_mask"] = ((rows, length), np.bool_)
         wanted["images"] = ((rows, images, frames, 16, 16, 3), np.uint8)
         wanted["frame_mask"] = ((rows, images, frames), np.bool_)

@@ -37,12 +37,13 @@ def parameters(model: Flamingo) -> dict:
 def prompts(seed: int = 3) -> dict:
     """Three prompts, padded on the left; a row's places for images that it does not have are masked."""
     rng = np.random.default_rng(seed)
-    batch = {name: np.zeros((3, PADDED), np.int32) for name in ("segment_ids", "positions", "image_index")}
+    names = ("segment_ids", "positions", "image_index", "image_first")
+    batch = {name: np.zeros((3, PADDED), np.int32) for name in names}
     batch["tokens"] = np.full((3, PADDED), 1, np.int32)
     for row, (length, seen) in enumerate(zip(LENGTHS, SEEN, strict=True)):
         used = slice(PADDED - length, PADDED)
         batch["tokens"][row, used] = rng.integers(0, tiny.LANGUAGE.vocab_size + 1, length)
-        batch["image_index"][row, used] = seen
+        batch["image_index"][row, used] = batch["image_first"][row, used] = seen
         batch["segment_ids"][row, used], batch["positions"][row, used] = 1, np.arange(length)
     batch["images"] = rng.integers(0, 256, (3, 2, 2, 32, 32, 3)).astype(np.uint8)
     batch["frame_mask"] = np.zeros((3, 2, 2), bool)
@@ -54,13 +55,14 @@ def prompts(seed: int = 3) -> dict:
 def brute_force(model: Flamingo, params: dict, batch: dict) -> np.ndarray:
     """Each row from position 0 on, padded on the right; the whole sequence anew for every token."""
     shape = (3, PADDED + NEW)
-    inputs = {name: np.zeros(shape, np.int32) for name in ("tokens", "segment_ids", "image_index")}
+    inputs = {name: np.zeros(shape, np.int32) for name in ("tokens", "segment_ids", "image_index", "image_first")}
     inputs["positions"] = np.broadcast_to(np.arange(shape[1], dtype=np.int32), shape)
     inputs |= {name: batch[name] for name in ("images", "frame_mask")}
     for row, length in enumerate(LENGTHS):
         inputs["tokens"][row, :length] = batch["tokens"][row, -length:]
-        inputs["image_index"][row, :length] = SEEN[row]
-        inputs["image_index"][row, length:] = SEEN[row][-1]
+        for name in ("image_index", "image_first"):
+            inputs[name][row, :length] = batch[name][row, -length:]
+            inputs[name][row, length:] = batch[name][row, -1]
         inputs["segment_ids"][row, :length] = 1
     out = np.zeros((3, NEW), np.int32)
     for step in range(NEW):
@@ -86,6 +88,27 @@ def test_the_cache_changes_nothing(plan):
     changed = (np.asarray(greedy(params, black)) != free).any(axis=1)
     assert not changed[0]  # it has no image
     assert changed[1:].any()
+
+
+# Every way in which positions enter the scores, and what else a cache could get wrong.
+FAMILIES = {
+    "windows": {"windows": (3, 0), "local_rope_theta": 100.0, "qk_norm": "head", "attention_softcap": 5.0},
+    "learned": {"positions": "learned", "norm": "layer", "position_offset": 2, "gated_dense": False},
+    "alibi": {"positions": "alibi", "norm": "layer_no_bias", "windows": (6,)},
+    "relative": {"positions": "relative", "num_kv_heads": 4, "parallel_residual": True},
+}
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_cache_changes_nothing_in_other_decoders(family):
+    language = dataclasses.replace(tiny.LANGUAGE, **FAMILIES[family])
+    model = Flamingo(dataclasses.replace(PLANS["head, groups and tail"], language=language))
+    params, batch = parameters(model), prompts()
+    # All images so far, rather than the last.
+    batch["image_first"] = np.minimum(batch["image_index"], 1)
+    free = brute_force(model, params, batch)
+    np.testing.assert_array_equal(make_greedy(model, NEW, ())(params, batch), free)
+    assert len(np.unique(free)) > 4
 
 
 def test_stop_tokens_end_rows_each_in_its_own_time():

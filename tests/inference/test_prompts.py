@@ -1,5 +1,6 @@
 """Prompts: tags to tokens, what each token sees, left padding, and what does not fit together."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -11,6 +12,7 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.data.pairs import PairsConfig, VideoConfig
 from flamingo_jax.data.tokenizer import Tokenizer, load_tokenizer
 from flamingo_jax.inference.prompts import PromptError, prompt_batch, tokenize_prompt
+from tests.data.samples import clip_bytes
 
 PIXELS = PairsConfig(path="", batch_size=1, image_size=8, length=64)
 
@@ -74,6 +76,11 @@ def test_all_prompts_end_in_the_last_position(tokenizer):
         np.testing.assert_array_equal(batch["positions"][row, padding:], np.arange(len(tokens)))
         assert (batch["segment_ids"][row] == np.arange(longest).__ge__(padding)).all()
         assert not batch["image_index"][row, :padding].any()
+    np.testing.assert_array_equal(batch["image_first"], batch["image_index"])
+    seeing_all = prompt_batch(
+        list(zip(texts, media, strict=True)), tokenizer, dataclasses.replace(PIXELS, images_seen="all")
+    )
+    np.testing.assert_array_equal(seeing_all["image_first"], batch["image_index"] > 0)
     assert batch["images"].shape == (3, 2, 1, 8, 8, 3)
     assert batch["images"][:, :, 0, 0, 0, 0].tolist() == [[10, 0], [0, 0], [20, 30]]
     assert batch["frame_mask"][..., 0].tolist() == [[True, False], [False, False], [True, True]]
@@ -82,9 +89,23 @@ def test_all_prompts_end_in_the_last_position(tokenizer):
 
 def test_a_still_among_clips_fills_one_frame(tokenizer):
     config = VideoConfig(path="", batch_size=1, image_size=8, num_frames=3)
-    batch = prompt_batch([("<image>", [picture(9)])], tokenizer, config)
-    assert batch["images"].shape == (1, 1, 3, 8, 8, 3)
-    assert batch["frame_mask"].tolist() == [[[True, False, False]]]
+    film = Video(clip_bytes(seconds=10), "ten seconds")
+    batch = prompt_batch([("<image><image>", [picture(9), film])], tokenizer, config)
+    assert batch["images"].shape == (1, 2, 3, 8, 8, 3)
+    assert batch["frame_mask"].tolist() == [[[True, False, False], [True, True, True]]]
+    stills = prompt_batch([("<image>", [picture(9)])], tokenizer, config)
+    assert stills["images"].shape == (1, 1, 1, 8, 8, 3)
+
+
+def test_prompts_have_the_frames_of_inference(tokenizer):
+    config = VideoConfig(path="", batch_size=1, image_size=8)
+    film = Video(clip_bytes(seconds=10), "ten seconds")
+    batch = prompt_batch([("<image>", [film])], tokenizer, config.at_inference)
+    assert batch["images"].shape == (1, 1, 30, 8, 8, 3)
+    assert batch["frame_mask"].all()  # thirty frames at three a second
+    assert (config.num_frames, config.frame_rate) == (8, 1.0)
+    with pytest.raises(ValueError, match="inference_frames must be positive"):
+        dataclasses.replace(config, inference_frames=0)
 
 
 def test_prompts_without_any_image_have_one_empty_place(tokenizer):

@@ -5,7 +5,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flamingo_jax.models.attention import attention, causal_mask, image_causal_mask, rotary
+from flamingo_jax.models.attention import attention, causal_mask, image_causal_mask
+from flamingo_jax.models.language.positions import rotary
 
 
 @settings(max_examples=25, deadline=None)
@@ -56,9 +57,10 @@ def test_attention_is_the_definition_and_blind_rows_are_zero():
 def test_rotary_scores_depend_on_distance_alone():
     rng = np.random.default_rng(0)
     query, key = rng.normal(size=(2, 1, 1, 1, 16)).astype(np.float32)
+    frequencies = 1e4 ** -(np.arange(8, dtype=np.float32) / 8)
 
     def score(a, b):
-        return float(jnp.sum(rotary(query, jnp.array([[a]]), 1e4) * rotary(key, jnp.array([[b]]), 1e4)))
+        return float(jnp.sum(rotary(query, jnp.array([[a]]), frequencies) * rotary(key, jnp.array([[b]]), frequencies)))
 
     assert abs(score(7, 3) - score(104, 100)) < 1e-4
     assert abs(score(7, 3) - score(7, 5)) > 1e-3

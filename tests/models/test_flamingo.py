@@ -8,12 +8,14 @@ import pytest
 from flax import linen as nn
 
 from flamingo_jax.models.attention import causal_mask
-from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionBlock, GatedCrossAttentionConfig
-from flamingo_jax.models.language.decoder import Context, Decoder
+from flamingo_jax.models.language.decoder import Decoder
+from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.resampler import PerceiverResampler, PerceiverResamplerConfig
 from tests import tiny
+from tests.families import FAMILIES
 
 
 def text_only(params: dict, plan: LayerPlan) -> dict:
@@ -24,12 +26,22 @@ def text_only(params: dict, plan: LayerPlan) -> dict:
         stacks.append(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), language["groups"]["layers"]))
     stacks += [language["tail"]["layers"]] if "tail" in language else []
     layers = jax.tree.map(lambda *parts: np.concatenate(parts), *stacks)
-    return {"head": layers} | {name: language[name] for name in ("embedding", "final_norm")}
+    parts = ("head", "groups", "tail", "graft", "new_rows", "new_output_rows")
+    return {"head": layers} | {name: leaf for name, leaf in language.items() if name not in parts}
 
 
 @pytest.mark.parametrize(("every", "first"), [(1, 0), (2, 0), (5, 0), (2, 1), (3, 1), (4, 3)])
 def test_closed_gates_give_the_language_model_bit_for_bit(every, first):
-    config = tiny.config(cross_attention_every=every, cross_attention_first=first)
+    closed_gates(tiny.config(cross_attention_every=every, cross_attention_first=first))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_closed_gates_give_every_language_model_bit_for_bit(family):
+    language = dataclasses.replace(tiny.LANGUAGE, **({"num_kv_heads": 4} | FAMILIES[family]))
+    closed_gates(tiny.config(language=language, cross_attention_first=1))
+
+
+def closed_gates(config: FlamingoConfig):
     model, batch = Flamingo(config), tiny.random_batch()
     params = tiny.init(model)
     closed = jax.tree_util.tree_map_with_path(lambda path, x: x * 0 if "_gate" in str(path[-1]) else x, params)
@@ -42,6 +54,42 @@ def test_closed_gates_give_the_language_model_bit_for_bit(every, first):
     np.testing.assert_array_equal(seen[..., : config.language.vocab_size], plain)
     opened = tiny.forward(model)({"params": params}, **tiny.inputs(batch))
     assert np.abs(opened[..., : config.language.vocab_size] - plain).max() > 1e-3
+
+
+def test_variants_of_the_block():
+    """Gates a channel, no gates, no dense branch, and grafted layers: what is there, and that it acts."""
+    batch = tiny.random_batch()
+
+    def outcome(every=2, graft=0, **changes):
+        block = dataclasses.replace(tiny.CONFIG.cross_attention, **changes)
+        model = Flamingo(tiny.config(cross_attention=block, cross_attention_every=every, grafted_layers=graft))
+        params = tiny.init(model)
+        return params["language_model"], tiny.forward(model)({"params": params}, **tiny.inputs(batch))
+
+    params, plain = outcome()
+    assert params["groups"]["gated_cross_attention"]["dense_gate"].shape == (2,)
+    params, vector = outcome(gate_per_channel=True)
+    assert params["groups"]["gated_cross_attention"]["dense_gate"].shape == (2, 32)
+    params, ungated = outcome(gate="none")
+    assert not any("_gate" in name for name in params["groups"]["gated_cross_attention"])
+    params, vanilla = outcome(dense=False)
+    assert not any("dense" in name for name in params["groups"]["gated_cross_attention"])
+    params, grafted = outcome(every=0, graft=2)
+    assert params["graft"]["layers"]["query"]["kernel"].shape == (2, 1, 32, 4, 8)
+    assert params["graft"]["gated_cross_attention"]["query"]["kernel"].shape == (2, 32, 4, 8)
+    results = [np.asarray(result) for result in (plain, vector, ungated, vanilla, grafted)]
+    for place, result in enumerate(results):
+        assert np.isfinite(result).all()
+        assert all(np.abs(result - other).max() > 1e-3 for other in results[:place])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"gate": "sigmoid"}, "gate is 'tanh' or 'none'"), ({"norm": "batch"}, "norm is"), ({"activation": "x"}, "known")],
+)
+def test_unknown_choices_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        GatedCrossAttentionConfig(2, **changes)
 
 
 def test_only_tokens_that_see_an_image_depend_on_it():

@@ -1,0 +1,206 @@
+"""Opens a model that is to be converted: finds out what it is, its config, and where its parameters are."""
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tokenizers
+from etils import epath
+
+from flamingo_jax.interop import native, parts
+from flamingo_jax.interop.conversion import Parameters, Source
+from flamingo_jax.interop.files.tensors import TensorFile, WeightsError
+from flamingo_jax.interop.language import families, gguf
+from flamingo_jax.interop.shapes import canonical_shapes
+from flamingo_jax.interop.vision import encoders
+from flamingo_jax.interop.whole import idefics, openflamingo
+from flamingo_jax.models.flamingo import FlamingoConfig
+from flamingo_jax.models.language.decoder_config import DecoderConfig
+from flamingo_jax.models.vision.efficientnet import EfficientNetLiteConfig
+
+_IDEFICS_MARK = "model.perceiver_resampler.latents"
+PARTS = ("language", "vision")
+
+
+@dataclasses.dataclass(frozen=True)
+class Opened:
+    """A model that is ready to be read.
+
+    Attributes:
+      config: `FlamingoConfig`, `DecoderConfig`, or that of a vision encoder.
+      kind: what it was found to be, for people.
+      sources: its files, opened.
+      tokenizer: the folder or GGUF file in which its tokenizer lies; None for a vision encoder.
+      zeros: parameters that no file has, and why.
+    """
+
+    config: Any
+    kind: str
+    sources: tuple[Source, ...]
+    tokenizer: epath.Path | None = None
+    zeros: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def parameters(self) -> Parameters:
+        """The model's parameters; raises WeightsError, with all names, where the files do not fit the config."""
+        return Parameters(self.sources, canonical_shapes(self.config), self.zeros)
+
+
+def open_model(
+    source: str,
+    stack: contextlib.ExitStack,
+    *,
+    language: str = "",
+    vision: str = "",
+    part: str = "",
+    recipe: str = "",
+) -> Opened:
+    """Opens the model at `source`, whose kind is told by the names of its tensors.
+
+    Args:
+      source: a file or folder, as for `parts.open_weights`.
+      stack: closes the files.
+      language, vision: for a checkpoint of OpenFlamingo: the language model and the vision encoder that it is of.
+      part: "language" or "vision", where a source could be read as either.
+      recipe: what the tensors of a vision encoder cannot tell (`encoders.from_tensors`).
+
+    Raises:
+      FileNotFoundError, WeightsError: it is missing, of no known kind, or its config is.
+    """
+    file = stack.enter_context(parts.open_weights(source))
+    names = file.keys()
+    if not parts.is_ours(file) and _IDEFICS_MARK not in file and openflamingo.is_openflamingo(names):
+        return _openflamingo(file, stack, language, vision, recipe)
+    if language or vision:
+        raise WeightsError(
+            f"{file.path} is no checkpoint of OpenFlamingo, which alone lacks its language model and vision encoder: "
+            "leave out --language and --vision"
+        )
+    if parts.is_ours(file):
+        return _native(file)
+    if _IDEFICS_MARK in file:
+        config = idefics.from_hf(_config_beside(file, "IDEFICS"))
+        return Opened(config, "IDEFICS", (Source(file, idefics.weight_map(config, names)),), file.path.parent)
+    for kind, read in (("vision", _vision), ("language", _language)):
+        if part in ("", kind) and _is_of(kind, file):
+            return read(file, recipe)
+    wanted = f"{part} model" if part else "model"
+    some = ", ".join(sorted(names)[:3])
+    raise WeightsError(
+        f"{file.path} holds no {wanted} of a known kind, by the names of its tensors ({some}, ...). Looked for: "
+        "folders of flamingo_jax.convert, OpenFlamingo, IDEFICS, "
+        f"vision encoders ({', '.join(encoders.SCHEMES)}), language models ({', '.join(families.FAMILIES)})"
+    )
+
+
+def _is_of(kind: str, file: TensorFile) -> bool:
+    try:
+        if kind == "vision":
+            encoders.find_encoder(file.keys(), file.shape)
+        else:
+            families.find_family(file.keys())
+    except WeightsError:
+        return False
+    return True
+
+
+def _native(file: TensorFile) -> Opened:
+    config = native.read_config(file.path.parent)
+    names = canonical_shapes(config)
+    tokenizer = file.path.parent if isinstance(config, FlamingoConfig | DecoderConfig) else None
+    return Opened(config, "flamingo-jax", (Source(file, native.weight_map(names)),), tokenizer)
+
+
+def _language(file: TensorFile, recipe: str = "") -> Opened:
+    del recipe  # of vision encoders
+    family = families.find_family(file.keys())
+    if family.name == "gguf":
+        config, tokenizer = gguf.read_config(file), file.path
+    else:
+        data = _config_beside(file, "language model")
+        config, tokenizer = families.from_hf(data), file.path.parent
+        family = families.family_of(data)
+    source = parts.language_source(file, config, canonical_shapes(config))
+    return Opened(config, f"language model ({family.name})", (source,), tokenizer)
+
+
+def _vision(file: TensorFile, recipe: str = "") -> Opened:
+    scheme = encoders.find_encoder(file.keys(), file.shape)
+    open_clip = _json_beside(file, "open_clip_config.json")
+    if scheme.name == "efficientnet":
+        config = EfficientNetLiteConfig()  # the published lite0; another size does not pass the check of shapes
+    elif open_clip and not recipe and scheme.name == "open_clip":
+        config = encoders.from_hf(open_clip)
+    elif scheme.derives:
+        config = encoders.from_tensors({name: file.shape(name) for name in file}, recipe)
+    else:
+        preprocessor = _json_beside(file, "preprocessor_config.json")
+        config = encoders.from_hf(_config_beside(file, "vision encoder"), preprocessor or None)
+    source = parts.vision_source(file, config, canonical_shapes(config))
+    return Opened(config, f"vision encoder ({scheme.name})", (source,))
+
+
+def _openflamingo(file: TensorFile, stack: contextlib.ExitStack, language: str, vision: str, recipe: str) -> Opened:
+    if not language or not vision:
+        raise WeightsError(
+            f"{file.path} is a checkpoint of OpenFlamingo, which says nothing of its language model and vision "
+            "encoder: name both, --language=PATH --vision=PATH"
+        )
+    text = open_model(language, stack, part="language")
+    sight = open_model(vision, stack, part="vision", recipe=recipe)
+    for opened, kind, flag in ((text, "language", "--language"), (sight, "vision", "--vision")):
+        if isinstance(opened.config, FlamingoConfig) or isinstance(opened.config, DecoderConfig) != (
+            kind == "language"
+        ):
+            raise WeightsError(f"{flag} names a {opened.kind}, which is no {kind} model by itself")
+    names = tuple(file)
+    specs = {name: file.spec(name) for name in names}
+    config = openflamingo.derive(specs, text.config, sight.config)
+    rows = config.language.vocab_size + config.num_new_tokens
+    if 0 < (more := rows - _tokens(text.tokenizer)) <= 3:  # the tokenizer knows what the tables do not say
+        config = openflamingo.derive(specs, text.config, sight.config, more)
+    whole = Source(file, openflamingo.weight_map(config, names, **openflamingo.parts_in(config, names)))
+    # The parts' files give what the checkpoint lacks; their maps know the config that the checkpoint made of theirs.
+    shapes = canonical_shapes(config)
+    others = (
+        parts.language_source(text.sources[0].file, config.language, shapes),
+        parts.vision_source(sight.sources[0].file, config.vision, shapes),
+    )
+    return Opened(config, "OpenFlamingo", (whole, *others), text.tokenizer, openflamingo.zeros(config, names))
+
+
+def _tokens(path: epath.Path) -> int:
+    """How many tokens the tokenizer in a folder has; 0 if it has no tokenizer.json."""
+    file = path / "tokenizer.json"
+    if not file.exists():
+        return 0
+    try:
+        return tokenizers.Tokenizer.from_str(file.read_text()).get_vocab_size(with_added_tokens=True)
+    except OSError:
+        raise
+    except Exception as error:  # the package raises bare Exception
+        raise WeightsError(f"{file} is no tokenizer.json: {error}") from error
+
+
+def _config_beside(file: TensorFile, kind: str) -> dict[str, Any]:
+    config = _json_beside(file, "config.json")
+    if config is None:
+        raise WeightsError(
+            f"{file.path}: the tensors are of this kind: {kind}; there must be its config.json in the same folder"
+        )
+    return config
+
+
+def _json_beside(file: TensorFile, name: str) -> dict[str, Any] | None:
+    """The content of a JSON file in the folder of the weights; None if there is none."""
+    path = file.path.parent / name
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise WeightsError(f"{path} is damaged ({error}); fetch it again") from error
+    if not isinstance(content, dict):
+        raise WeightsError(f"{path} is damaged: it holds no object; fetch it again")
+    return content

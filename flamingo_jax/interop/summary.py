@@ -1,0 +1,54 @@
+"""What a conversion moved, and what it left behind and why, as a table for people."""
+
+import collections
+import math
+import re
+from collections.abc import Iterable
+
+from flamingo_jax.interop.conversion import Dropped, Parameters, Target
+from flamingo_jax.interop.weight_map import some
+
+
+def summary(parameters: Parameters, target: Target) -> str:
+    """Counts by module, and every reason for which something was dropped or made up."""
+    modules: dict[str, list[int]] = {}
+    for rule in target.rules:
+        for name in rule.ours:
+            size = math.prod(parameters.specs[name].shape)
+            row = modules.setdefault(_module(name), [0, 0, 0])
+            row[:] = row[0] + 1, row[1] + size, row[2] + size * target.specs[rule.theirs].dtype.itemsize
+    modules["total"] = [sum(column) for column in zip(*modules.values(), strict=True)] if modules else [0, 0, 0]
+    width = max(map(len, modules))
+    lines = ["mapped:"]
+    for module, (tensors, size, nbytes) in modules.items():
+        lines.append(f"  {module:<{width}}  {tensors:>6,} parameters  {size:>17,} numbers  {_size(nbytes):>9}")
+    for title, dropped in (("not read", parameters.dropped), ("not written", target.dropped)):
+        lines += _reasons(title, dropped)
+    if parameters.zeros:
+        lines.append("made up, as zeros:")
+        lines += [f"  {name}: {reason}" for name, reason in parameters.zeros.items()]
+    return "\n".join(lines)
+
+
+def _reasons(title: str, dropped: Iterable[Dropped]) -> list[str]:
+    groups: dict[str, list[Dropped]] = collections.defaultdict(list)
+    for entry in dropped:
+        groups[entry.reason].append(entry)
+    lines = []
+    for reason, entries in sorted(groups.items()):
+        size = _size(sum(entry.nbytes for entry in entries))
+        names = some(sorted(entry.name for entry in entries), 2)
+        lines.append(f"  {len(entries)} ({size}; {names}): {reason}")
+    return [f"{title}:", *lines] if lines else []
+
+
+def _module(name: str) -> str:
+    found = re.match(r"language_model/gated_cross_attention|[^/]+", name)
+    return found[0]
+
+
+def _size(nbytes: int) -> str:
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if nbytes >= least:
+            return f"{nbytes / least:.1f} {unit}"
+    return f"{nbytes} B"

@@ -1,0 +1,139 @@
+"""One layer of a decoder."""
+
+from typing import Any, NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from flamingo_jax.models.attention import attention
+from flamingo_jax.models.language.decoder_config import DecoderConfig
+from flamingo_jax.models.language.positions import alibi_slopes, relative_scores, rotary, rotary_frequencies
+from flamingo_jax.models.layers import NORMS, Projection, activation
+
+Cache = dict[str, Any]
+LayerData = dict[str, Any]
+
+
+class Context(NamedTuple):
+    """What every layer needs beside the text states.
+
+    Attributes:
+      positions, self_mask: of the tokens; the mask says who may see whom, windows aside.
+      slot: the cache slot of the first token.
+      media, media_mask: visual tokens, and who sees them.
+      distance, relative: filled in by the decoder: slots from key to query, and the encodings of relative positions.
+    """
+
+    positions: Int[Array, "batch length"]
+    self_mask: Bool[Array, "batch 1 length keys"]
+    slot: Int[Array, ""] | int = 0
+    media: Float[Array, "batch keys visual_width"] | None = None
+    media_mask: Bool[Array, "batch 1 length keys"] | None = None
+    distance: Int[Array, "length keys"] | None = None
+    relative: Float[Array, "ways width"] | None = None
+
+
+def layer_data(config: DecoderConfig, num_layers: int) -> LayerData:
+    """What differs between the layers and is not learned, stacked `[num_layers, ...]`."""
+    windows = [config.layer_windows[layer % config.num_layers] for layer in range(num_layers)]
+    data = {}
+    if any(windows):
+        data["window"] = np.asarray([window or np.iinfo(np.int32).max for window in windows], np.int32)
+    if config.positions == "rotary":
+        data["frequencies"] = np.stack([rotary_frequencies(config, window) for window in windows])
+    return data
+
+
+class DecoderLayer(nn.Module):
+    """`x += attention(norm(x))`, then `x += dense(norm(x))`, as the config has it."""
+
+    config: DecoderConfig
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(
+        self, x: Float[Array, "batch length width"], context: Context, cache: Cache | None, data: LayerData
+    ) -> tuple[Float[Array, "batch length width"], Cache | None]:
+        """With a cache (`key` and `value`, `[batch, slots, kv_heads, head_dim]`) keys are those of all its slots."""
+        attended, cache = self._attend(self._norm("attention_norm")(x), context, cache, data)
+        attended = self._post_norm("attention_post_norm")(attended)
+        # In parallel layers the dense branch does not see what attention found.
+        y = x if self.config.parallel_residual else x + attended
+        dense = self._post_norm("dense_post_norm")(self._dense(self._norm("dense_norm")(y)))
+        return x + attended + dense, cache
+
+    def _attend(self, states, context: Context, cache: Cache | None, data: LayerData):
+        config = self.config
+
+        def heads(count, axis, name):
+            axes, bias = ("embed", axis, "head_dim"), config.qkv_bias
+            return self._project((count, config.head_dim), axes, name, use_bias=bias)(states)
+
+        query = heads(config.num_heads, "heads", "query")
+        key, value = (heads(config.num_kv_heads, "kv_heads", name) for name in ("key", "value"))
+        if config.qkv_clip:
+            query, key, value = (jnp.clip(x, -config.qkv_clip, config.qkv_clip) for x in (query, key, value))
+        if config.qk_norm:
+            query, key = self._qk_norm("query_norm", query), self._qk_norm("key_norm", key)
+        if config.positions == "rotary":
+            query, key = (rotary(x, context.positions, data["frequencies"]) for x in (query, key))
+        if cache is not None:
+            start = (0, context.slot, 0, 0)
+            key = jax.lax.dynamic_update_slice(cache["key"], key, start)
+            value = jax.lax.dynamic_update_slice(cache["value"], value, start)
+            cache = {"key": key, "value": value}
+        mask = context.self_mask
+        if "window" in data:
+            mask = mask & (context.distance < data["window"])
+        scale = config.attention_scale or config.head_dim**-0.5
+        query, bias = self._bias(query, context, scale)
+        attended = attention(query, key, value, mask, bias, scale, config.attention_softcap)
+        axes = ("heads", "head_dim", "embed")
+        output = self._project((config.width,), axes, "output", contracted=2, use_bias=config.output_bias)
+        return output(attended), cache
+
+    def _bias(self, query, context: Context, scale: float):
+        """The query, and what positions add to the scores."""
+        config = self.config
+        if config.positions == "alibi":
+            slopes = alibi_slopes(config.num_heads, config.alibi_max)[:, None, None]
+            return query, -(slopes * context.distance)[None]
+        if config.positions == "relative":
+            shape = (config.num_heads, config.head_dim)
+            content, position = (
+                self.param(name, nn.with_logical_partitioning(nn.initializers.zeros, ("heads", "head_dim")), shape)
+                for name in ("content_bias", "position_bias")
+            )
+            way = self._project(shape, ("embed", "heads", "head_dim"), "relative_key")(context.relative)
+            keys = context.distance.shape[1]
+            scores = relative_scores(query + position.astype(query.dtype), way, keys) * scale
+            return query + content.astype(query.dtype), scores
+        return query, None
+
+    def _dense(self, states):
+        config = self.config
+        bias = {"use_bias": config.dense_bias}
+        up = self._project((config.hidden_width,), ("embed", "mlp"), "up", **bias)(states)
+        act = activation(config.activation)
+        if config.gated_dense:
+            hidden = act(self._project((config.hidden_width,), ("embed", "mlp"), "gate", **bias)(states)) * up
+        else:
+            hidden = act(up)
+        return self._project((config.width,), ("mlp", "embed"), "down", **bias)(hidden)
+
+    def _project(self, features, axes, name, **options):
+        return Projection(features, axes, dtype=self.dtype, name=name, **options)
+
+    def _norm(self, name: str, **options) -> nn.Module:
+        return NORMS[self.config.norm](self.config.norm_eps, self.dtype, name=name, **options)
+
+    def _post_norm(self, name: str):
+        return self._norm(name) if self.config.post_norms else lambda x: x
+
+    def _qk_norm(self, name: str, x: Float[Array, "batch length heads head_dim"]):
+        if self.config.qk_norm == "head":
+            return self._norm(name, axis="head_dim")(x)
+        return self._norm(name, axis="heads")(x.reshape(*x.shape[:2], -1)).reshape(x.shape)

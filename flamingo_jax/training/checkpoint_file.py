@@ -1,0 +1,121 @@
+"""A training run as a model to convert: its newest checkpoint as a file of tensors, and its pretrained weights."""
+
+import contextlib
+import json
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+
+from flamingo_jax import config as config_lib
+from flamingo_jax.interop import native, pretrained
+from flamingo_jax.interop.canonical import places
+from flamingo_jax.interop.conversion import Parameters, Source
+from flamingo_jax.interop.files.tensors import TensorFile, TensorSpec, WeightsError
+from flamingo_jax.interop.locate import locate
+from flamingo_jax.interop.opening import Opened
+from flamingo_jax.interop.shapes import canonical_shapes
+from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.training.checkpoints import CheckpointConfig, CheckpointError, Checkpoints
+
+
+def is_run(folder: epath.Path) -> bool:
+    """Whether the folder is the workdir of a training run."""
+    return (folder / "checkpoints").is_dir()
+
+
+def open_run(workdir: epath.Path, stack: contextlib.ExitStack) -> Opened:
+    """The model of a training run: what its newest checkpoint holds, and the pretrained weights below it.
+
+    Args:
+      workdir: of the run.
+      stack: closes the files.
+
+    Raises:
+      CheckpointError: there is no checkpoint, or the pretrained weights are not those that it was trained on.
+      FileNotFoundError, WeightsError: the pretrained weights are missing or damaged.
+    """
+    with Checkpoints(workdir, CheckpointConfig()) as checkpoints:
+        step = checkpoints.latest
+        if step is None:
+            raise CheckpointError(f"{workdir} has no complete checkpoint yet: train first")
+        facts = checkpoints.facts(step)
+    run = config_lib.from_config_dict(json.loads(facts["config"]))
+    shapes = canonical_shapes(run.model)
+    sources, names = pretrained.open_sources(run.pretrained, run.model, shapes, stack)
+    below = Parameters(sources, {name: shapes[name] for name in names})
+    digests = {name: pretrained.digest(below[name]) for name in below if pretrained.is_pretrained(name)}
+    if pretrained.fingerprint(digests) != facts["frozen_fingerprint"]:
+        raise CheckpointError(
+            f"the checkpoint of step {step} in {workdir} was trained on other pretrained weights than now lie at "
+            f"{' and '.join(str(source.file.path) for source in sources)}: put back those that it was trained on"
+        )
+    trained = stack.enter_context(CheckpointFile(workdir, step, run.model.plan))
+    own = Source(trained, native.weight_map(trained))
+    tokenizer = locate(run.pretrained.tokenizer_path)
+    return Opened(run.model, f"training run, step {step}", (own, *sources), tokenizer)
+
+
+class CheckpointFile(TensorFile):
+    """What a checkpoint holds of the model: its trainable part, one tensor a layer.
+
+    The model's own leaves are stacks of layers. One is read at a time, whole, and kept until another is asked for: go
+    through the names in their order.
+    """
+
+    def __init__(self, workdir: epath.Path, step: int, plan: LayerPlan):
+        """Reads the index of the checkpoint of `step`; raises WeightsError where it cannot be read.
+
+        Args:
+          workdir: of the training run.
+          step: of the checkpoint.
+          plan: of the model's decoder.
+        """
+        path = epath.Path(workdir).resolve() / "checkpoints" / str(step) / "state"
+        self._checkpointer = ocp.PyTreeCheckpointer()
+        try:
+            metadata = self._checkpointer.metadata(path)
+            tree = getattr(metadata, "item_metadata", metadata)  # wrapped since Orbax 0.11
+            params = getattr(tree, "tree", tree)["params"]
+        except Exception as error:  # Orbax and TensorStore raise nearly anything
+            raise WeightsError(f"{path} is no checkpoint that can be read: {error}") from error
+        found = jax.tree_util.tree_leaves_with_path(params)
+        leaves = {"/".join(str(key.key) for key in keys): leaf for keys, leaf in found}
+        self._places = places({name: tuple(leaf.shape) for name, leaf in leaves.items()}, plan)
+        specs = {
+            name: TensorSpec(tuple(leaves[place.path].shape[len(place.index) :]), np.dtype(leaves[place.path].dtype))
+            for name, place in self._places.items()
+        }
+        self._leaf: tuple[str, np.ndarray | None] = "", None
+        super().__init__(path, specs, {})
+
+    def _read(self, name: str) -> np.ndarray:
+        place = self._places[name]
+        if self._leaf[0] != place.path:
+            self._leaf = "", None  # freed before the next one is read
+            self._leaf = place.path, self._restore(place.path)
+        return np.array(self._leaf[1][place.index], order="C")
+
+    def _restore(self, leaf: str) -> np.ndarray:
+        """One leaf of the parameters: Orbax restores the parts of the tree that it is given."""
+
+        def nested(value):
+            for key in reversed(["params", *leaf.split("/")]):
+                value = {key: value}
+            return value
+
+        wanted = ocp.args.PyTreeRestore(
+            item=nested(0), restore_args=nested(ocp.RestoreArgs(restore_type=np.ndarray)), transforms={}
+        )
+        try:
+            tree = self._checkpointer.restore(self.path, args=wanted)
+        except Exception as error:
+            raise WeightsError(f"{self.path}: {leaf} cannot be read: {error}") from error
+        for key in ("params", *leaf.split("/")):
+            tree = tree[key]
+        return np.asarray(tree)
+
+    def _release(self) -> None:
+        self._leaf = "", None
+        self._checkpointer.close()

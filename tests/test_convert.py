@@ -1,0 +1,321 @@
+"""The conversion command: every kind of source in, out again with the same bits, and what a user sees of a mistake."""
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+
+from flamingo_jax import config as config_lib
+from flamingo_jax.interop import native
+from flamingo_jax.interop.files.safetensors_writer import write_safetensors
+from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
+from flamingo_jax.interop.files.torch_writer import write_torch
+from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
+from flamingo_jax.training.checkpoints import Checkpoints
+from flamingo_jax.training.conversion import convert
+from flamingo_jax.training.run import RunConfig, set_up
+from tests import language_goldens
+from tests.interop.vision import vit_peers
+from tests.interop.whole.support import golden
+
+
+def write_folder(folder: Path, tensors: dict[str, np.ndarray], texts: dict | None = None, torch: str = "") -> Path:
+    """A model's folder: its weights, and JSON files by name."""
+    folder.mkdir(parents=True)
+    specs = {name: TensorSpec(array.shape, array.dtype) for name, array in tensors.items()}
+    if torch:
+        write_torch(epath.Path(folder / torch), specs, tensors.__getitem__)
+    else:
+        write_safetensors(epath.Path(folder), specs, tensors.__getitem__, shard_bytes=20_000)
+    for name, content in (texts or {}).items():
+        (folder / name).write_text(json.dumps(content))
+    return folder
+
+
+def tensors_of(path: Path) -> dict[str, np.ndarray]:
+    index = path / "model.safetensors.index.json"
+    with open_tensors(path if path.is_file() else index if index.exists() else path / "model.safetensors") as file:
+        return dict(file.items())
+
+
+def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> None:
+    """The same names, types, shapes and bits."""
+    assert ours.keys() == theirs.keys()
+    for name, array in theirs.items():
+        assert (ours[name].shape, ours[name].dtype) == (array.shape, array.dtype), name
+        assert ours[name].tobytes() == array.tobytes(), name
+
+
+@pytest.mark.parametrize("case", language_goldens.CASES)
+def test_language_models_in_and_out(tmp_path, case):
+    found = language_goldens.golden(case)
+    ends = {"bos_token_id": 1, "eos_token_id": 2}
+    source = write_folder(tmp_path / "in", found.tensors, {"config.json": found.peer | ends, "tokenizer.json": {}})
+    said = convert(str(source), str(tmp_path / "native"))
+    assert said.startswith(f"language model ({found.family.name}) -> native: ")
+    assert native.read_config(epath.Path(tmp_path / "native")) == found.config
+    convert(str(tmp_path / "native"), str(tmp_path / "out"), to="huggingface")
+    written = json.loads((tmp_path / "out/config.json").read_text())
+    assert written["eos_token_id"] == 2 and written["torch_dtype"] == "float32"
+    assert (tmp_path / "out/tokenizer.json").exists()
+    convert(str(tmp_path / "out"), str(tmp_path / "again"))
+    assert native.read_config(epath.Path(tmp_path / "again")) == found.config
+    assert_same(tensors_of(tmp_path / "again"), tensors_of(tmp_path / "native"))
+    if written["model_type"] == found.peer["model_type"]:
+        assert_same(tensors_of(tmp_path / "out"), tensors_of(source / "model.safetensors.index.json"))
+
+
+def test_vision_encoders_in_and_out(tmp_path):
+    clip = vit_peers.Golden("vit_clip")
+    source = write_folder(
+        tmp_path / "in", clip.under("transformers/weights/"), {"config.json": clip.configs["gelu"]}, "pytorch_model.bin"
+    )
+    said = convert(str(source), str(tmp_path / "native"))
+    assert said.startswith("vision encoder (hf_clip) -> native: ")
+    assert "CLIP's text tower and loss: not the encoder's" in said
+    convert(str(tmp_path / "native"), str(tmp_path / "out"), to="huggingface")
+    ours = tensors_of(tmp_path / "out")
+    assert {name for name in ours if name not in clip.under("transformers/weights/")} == set()
+    convert(str(tmp_path / "out"), str(tmp_path / "again"))
+    assert_same(tensors_of(tmp_path / "again"), tensors_of(tmp_path / "native"))
+    assert (tmp_path / "out/preprocessor_config.json").exists()
+
+
+def test_an_encoder_that_transformers_has_not(tmp_path, tiny_gin):
+    weights = tiny_gin.parent / "vision.safetensors"
+    with pytest.raises(WeightsError, match="do not fit the model's config"):  # it is not lite0
+        convert(str(weights), str(tmp_path / "out"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def openflamingo(tmp_path_factory) -> dict[str, Path]:
+    """OpenFlamingo on a tiny MPT: the checkpoint of what was trained, its language model, and its CLIP."""
+    root, stored = tmp_path_factory.mktemp("openflamingo"), golden("openflamingo_mpt")
+    config = json.loads(str(stored["config"]))
+
+    def tensors(names: str) -> dict[str, np.ndarray]:
+        keys = json.loads(str(stored[names]))
+        return {name: stored[key if key.startswith("base/") else f"state/{key}"] for name, key in keys.items()}
+
+    prefix = "vision_encoder."
+    tower = {f"visual.{n[len(prefix) :]}": x for n, x in tensors("full").items() if n.startswith(prefix)}
+    sight = {"model_cfg": {"quick_gelu": True, "vision_cfg": config["vision"] | {"head_width": 8}}}
+    return {
+        "checkpoint": write_folder(root / "checkpoint", tensors("released"), torch="checkpoint.pt") / "checkpoint.pt",
+        "language": write_folder(root / "language", tensors("base"), {"config.json": config["language"]}),
+        "vision": write_folder(root / "vision", tower, {"open_clip_config.json": sight}),
+    }
+
+
+def test_openflamingo_in_and_out(tmp_path, openflamingo):
+    sides = {part: str(openflamingo[part]) for part in ("language", "vision")}
+    said = convert(str(openflamingo["checkpoint"]), str(tmp_path / "native"), **sides)
+    assert "language_model/gated_cross_attention" in said
+    assert "comes from checkpoint.pt" in said  # the language model's own table
+    said = convert(str(tmp_path / "native"), str(tmp_path / "out"), to="openflamingo")
+    assert "frozen: the checkpoints of the language model and of the vision encoder have it" in said
+    peer = tensors_of(openflamingo["checkpoint"])
+    del peer["lang_encoder.lm_head.weight"]  # the embedding table once more: that of an MPT is tied
+    assert_same(tensors_of(tmp_path / "out/checkpoint.pt"), peer)
+    convert(str(tmp_path / "out/checkpoint.pt"), str(tmp_path / "again"), **sides)
+    assert_same(tensors_of(tmp_path / "again"), tensors_of(tmp_path / "native"))
+    assert (tmp_path / "again/config.json").read_text() == (tmp_path / "native/config.json").read_text()
+
+
+def test_openflamingo_needs_its_parts(tmp_path, openflamingo):
+    with pytest.raises(WeightsError, match="name both, --language=PATH --vision=PATH"):
+        convert(str(openflamingo["checkpoint"]), str(tmp_path / "out"), language=str(openflamingo["language"]))
+    with pytest.raises(WeightsError, match="holds no vision model of a known kind"):
+        both = str(openflamingo["language"])
+        convert(str(openflamingo["checkpoint"]), str(tmp_path / "out"), language=both, vision=both)
+    with pytest.raises(WeightsError, match=r"is no checkpoint of OpenFlamingo.*leave out --language"):
+        convert(both, str(tmp_path / "out"), language=both)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_idefics_in_and_out_and_its_parts(tmp_path):
+    stored = golden("idefics_vector")
+    peer = {name.removeprefix("state/"): array for name, array in stored.items() if name.startswith("state/")}
+    source = write_folder(tmp_path / "in", peer, {"config.json": json.loads(str(stored["config"]))})
+    said = convert(str(source), str(tmp_path / "native"))
+    assert said.startswith("IDEFICS -> native: ") and "before the last norm" in said
+    convert(str(tmp_path / "native"), str(tmp_path / "out"), to="idefics")
+    back, norm = tensors_of(tmp_path / "out"), "model.vision_model.post_layernorm."
+    assert_same({n: x for n, x in back.items() if norm not in n}, {n: x for n, x in peer.items() if norm not in n})
+    assert {name for name in back if norm in name} == {name for name in peer if norm in name}
+
+    convert(str(tmp_path / "native"), str(tmp_path / "language"), to="huggingface", part="language")
+    llama = tensors_of(tmp_path / "language")
+    assert json.loads((tmp_path / "language/config.json").read_text())["model_type"] == "llama"
+    name = "model.layers.0.self_attn.q_proj.weight"
+    np.testing.assert_array_equal(llama[name], peer[name])
+    assert not any("cross" in name or "additional" in name for name in llama)
+    convert(str(tmp_path / "native"), str(tmp_path / "vision"), part="vision")
+    config = native.read_config(epath.Path(tmp_path / "vision"))
+    assert config == native.read_config(epath.Path(tmp_path / "native")).vision
+    with pytest.raises(WeightsError, match="transformers has no Flamingo"):
+        convert(str(tmp_path / "native"), str(tmp_path / "x"), to="huggingface")
+    with pytest.raises(WeightsError, match="takes a whole Flamingo"):
+        convert(str(tmp_path / "vision"), str(tmp_path / "x"), to="idefics")
+    with pytest.raises(WeightsError, match="OpenFlamingo has no form for this model"):
+        convert(str(tmp_path / "native"), str(tmp_path / "x"), to="openflamingo")
+
+
+def test_types_are_cast_on_request(tmp_path, openflamingo):
+    convert(str(openflamingo["language"]), str(tmp_path / "out"), dtype="bfloat16")
+    ours = tensors_of(tmp_path / "out")
+    assert {array.dtype.name for array in ours.values()} == {"bfloat16"}
+    theirs = tensors_of(openflamingo["language"])["transformer.wte.weight"]
+    np.testing.assert_array_equal(
+        ours["language_model/embedding"], theirs.astype(ours["language_model/embedding"].dtype)
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tiny_config, tmp_path_factory) -> dict:
+    """A tiny run with a checkpoint: its `workdir`, the model's `params` by path, and `native`, what it converts to."""
+    root, setup = tmp_path_factory.mktemp("run"), set_up(tiny_config)
+    workdir = root / "workdir"
+    with Checkpoints(epath.Path(workdir), tiny_config.checkpoints) as checkpoints:
+        checkpoints.save(setup.state, tiny_config, setup.fingerprint)
+    flat = {}
+    for tree in (setup.state.params, setup.frozen):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
+            flat["/".join(key.key for key in path)] = np.asarray(leaf)
+    said = convert(str(workdir), str(root / "native"))
+    return {"workdir": workdir, "params": flat, "native": root / "native", "said": said}
+
+
+def test_a_training_run_comes_out_as_it_was(run, tiny_config):
+    assert run["said"].startswith("training run, step 0 -> native: ")
+    assert native.read_config(epath.Path(run["native"])) == tiny_config.model
+    params = run["params"]
+    shapes = {path: leaf.shape for path, leaf in params.items()}
+    # Another run starts from it: all of it, or all but the language model.
+    whole = PretrainedConfig(flamingo=str(run["native"]), frozen_dtype="float32")
+    loaded, fingerprint = load_pretrained(whole, tiny_config.model, shapes)
+    assert_same(loaded, params)
+    _, before = load_pretrained(tiny_config.pretrained, tiny_config.model, shapes)
+    assert fingerprint == before
+    assert (
+        load_pretrained(
+            dataclasses.replace(whole, language=tiny_config.pretrained.language), tiny_config.model, shapes
+        )[1]
+        == before
+    )
+    assert whole.tokenizer_path == str(run["native"])
+    assert (run["native"] / "tokenizer.json").exists()
+
+
+def test_model_gin_builds_the_same_model(tmp_path, run, tiny_gin):
+    text = tiny_gin.read_text()
+    kept = [
+        line for line in text.splitlines() if not line.startswith(("from", "import")) and _module(line) not in _MODEL
+    ]
+    imports = [line for line in text.splitlines() if line.startswith("from")]
+    (tmp_path / "run.gin").write_text("\n".join([*imports, f"include '{run['native']}/model.gin'", *kept]))
+    made = config_lib.resolve(RunConfig, [str(tmp_path / "run.gin")], [])
+    assert made == config_lib.resolve(RunConfig, [str(tiny_gin)], [])
+
+
+_MODEL = ("flamingo", "decoder_config", "efficientnet", "resampler", "gated_cross_attention")
+
+
+def _module(line: str) -> str:
+    """The module of a binding; that of the model for the binding of the model itself."""
+    name = line.rpartition(" = ")[0].rpartition("/")[2]
+    return "flamingo" if name == "run.RunConfig.model" else name.partition(".")[0]
+
+
+def test_a_run_over_other_weights_is_refused(tmp_path, run, tiny_gin):
+    weights = tiny_gin.parent / "language.safetensors"
+    before = weights.read_bytes()
+    try:
+        weights.write_bytes(before[:-4] + b"\0\0\0\0")
+        with pytest.raises(Exception, match="was trained on other pretrained weights"):
+            convert(str(run["workdir"]), str(tmp_path / "native"))
+    finally:
+        weights.write_bytes(before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_and_truncated_sources(tmp_path, openflamingo):
+    odd = write_folder(tmp_path / "odd", {"a": np.zeros(3), "b": np.zeros(3)})
+    with pytest.raises(
+        WeightsError, match=r"holds no model of a known kind, .*\(a, b, \.\.\.\)\. Looked for: .*IDEFICS"
+    ):
+        convert(str(odd), str(tmp_path / "out"))
+    bare = write_folder(tmp_path / "bare", tensors_of(openflamingo["language"]))
+    with pytest.raises(WeightsError, match=r"there must be its config\.json in the same folder"):
+        convert(str(bare), str(tmp_path / "out"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(WeightsError, match="holds no weights"):
+        convert(str(tmp_path / "empty"), str(tmp_path / "out"))
+    data = openflamingo["checkpoint"].read_bytes()
+    (tmp_path / "cut.pt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(WeightsError, match=r"cut\.pt"):
+        convert(str(tmp_path / "cut.pt"), str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_output_may_not_be_the_source(openflamingo):
+    for output in (openflamingo["language"], openflamingo["language"].parent):
+        with pytest.raises(WeightsError, match="is, or contains, the source"):
+            convert(str(openflamingo["language"]), str(output), overwrite=True)
+
+
+SLOWLY = """
+import sys, time
+from flamingo_jax.interop.files import safetensors_writer
+from flamingo_jax import command_line, convert
+fast = safetensors_writer.raw
+def slow(*arguments):
+    for data in fast(*arguments):
+        time.sleep(0.2)
+        yield data
+safetensors_writer.raw = slow
+command_line.run(convert.main)
+"""
+
+
+def command(program: list[str], source: Path, output: Path, **more) -> subprocess.Popen:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, *program, f"--source={source}", f"--output={output}"], **pipes, **more)
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_leaves_nothing(tmp_path, openflamingo, sent):
+    process = command(["-c", SLOWLY], openflamingo["language"], tmp_path / "out")
+    end = time.monotonic() + 60
+    while not list(tmp_path.glob(".out.partial-*/*")) and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    assert list(tmp_path.glob(".out.partial-*/*")), process.communicate()[1]
+    process.send_signal(sent)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130 and said.endswith("interrupted\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command(tmp_path, openflamingo):
+    """What is printed where, that an existing folder is kept, and that bfloat16 comes out half as large."""
+    done = command(["-m", "flamingo_jax.convert"], openflamingo["language"], tmp_path / "out")
+    said, bar = done.communicate(timeout=120)
+    assert done.returncode == 0, bar
+    assert said.startswith("language model (mpt) -> native: ") and "mapped:" in said
+    assert "writing" in bar and "error" not in bar
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
+    done = command(["-m", "flamingo_jax.convert"], openflamingo["language"], tmp_path / "out")
+    said, error = done.communicate(timeout=120)
+    assert (done.returncode, said) == (2, "")
+    (line,) = error.splitlines()
+    assert line.startswith("error: ") and "--overwrite" in line
+    assert before == {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").iterdir()}
