@@ -89,8 +89,9 @@ class VideoConfig(PairsConfig):
     """A dataset of captioned clips such as VTP: eight frames at one a second, loss weight 0.03 (paper, section 3.4).
 
     Attributes:
-      inference_frames, inference_frame_rate: what prompts have instead of `num_frames` and `frame_rate`. The paper trains
-        on 8 frames and answers from 30, at three a second; the temporal embeddings are interpolated (appendix B.1.2).
+      inference_frames, inference_frame_rate: what prompts have instead of `num_frames` and `frame_rate`. The paper
+        trains on 8 frames and answers from 30, at three a second, with interpolated temporal embeddings (appendix
+        B.1.2).
     """
 
     weight: float = 0.03

@@ -13,7 +13,7 @@ from etils import epath
 
 from flamingo_jax.interop.files import torch_writer
 from flamingo_jax.interop.files.output_folder import output_folder
-from flamingo_jax.interop.files.pieces import cast, pieces, raw
+from flamingo_jax.interop.files.pieces import cast, in_order, pieces, raw
 from flamingo_jax.interop.files.safetensors_writer import write_safetensors
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
 from flamingo_jax.interop.files.torch_writer import write_torch
@@ -138,6 +138,27 @@ def test_pieces_are_the_whole_in_order(most):
         np.testing.assert_array_equal(joined, array.reshape(-1))
         assert all(part.nbytes <= max(most, 4) for part in parts)
     assert b"".join(data.tobytes() for data in raw(base.T, base.dtype)) == base.T.tobytes()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, ml_dtypes.bfloat16, np.float32, np.float64, np.complex64])
+def test_any_array_is_brought_in_order(dtype):
+    """Tiles that do not fill the matrix, heads, batches of transposed matrices, and views that are no matrix at all."""
+    base = RNG.integers(0, 200, (40, 1100)).astype(dtype)
+    heads = base.T.reshape(1100, 5, 8)
+    views = [base, base.T, base[:, 7:1090].T, heads, heads[3:900], base.reshape(40, 11, 100).T, base[::3, ::2].T]
+    views += [
+        base.T.reshape(11, 100, 40),
+        base.reshape(4, 10, 1100).transpose(0, 2, 1),
+        base[:1].T,
+        base[0, 0],
+        base[:0].T,
+    ]
+    views += [np.broadcast_to(base[0], (3, 1100)), base[::-1].T, base.T.reshape(11, 100, 40)[:, 5:]]
+    for view in views:
+        ours = in_order(view)
+        assert ours.flags.c_contiguous
+        assert (ours.shape, ours.dtype, ours.tobytes()) == (view.shape, view.dtype, view.tobytes())
+    assert in_order(base) is base
 
 
 def write_both(folder: epath.Path, read=TENSORS.__getitem__) -> None:
