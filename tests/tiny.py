@@ -19,7 +19,7 @@ LANGUAGE = DecoderConfig(61, 32, 5, 4, 2, 8, 48, max_length=64)
 CONFIG = FlamingoConfig(
     LANGUAGE,
     VISION,
-    PerceiverResamplerConfig(24, 4, 2, 2, 8, max_frames=3),
+    PerceiverResamplerConfig(24, 4, 2, num_heads=2, head_dim=8, max_frames=3),
     GatedCrossAttentionConfig(4, 8, gate_init=0.5),
     cross_attention_every=2,
 )

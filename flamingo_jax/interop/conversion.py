@@ -104,10 +104,27 @@ class Parameters(Mapping[str, np.ndarray]):
         home = self._home[name]
         if self._last[0] is not home or name not in self._last[1]:
             self._last = None, {}  # freed before the next one is read
-            file, rule = home
-            made = rule.layout.to_ours(file[rule.theirs], [self._shapes[ours] for ours in rule.ours])
-            self._last = home, dict(zip(rule.ours, made, strict=True))
+            self._last = home, self._read(*home)
         return self._last[1].pop(name)
+
+    def groups(self) -> list[tuple[str, ...]]:
+        """The names, those together that one tensor of the files holds."""
+        groups: dict[int, list[str]] = {}
+        for name in self:
+            groups.setdefault(id(self._home.get(name, name)), []).append(name)
+        return list(map(tuple, groups.values()))
+
+    def read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Reads the parameters of one of `groups`. Several threads may."""
+        if names[0] in self.zeros:
+            return {name: self[name] for name in names}
+        found = self._read(*self._home[names[0]])
+        return {name: found[name] for name in names}
+
+    def _read(self, file: TensorFile, rule: Rule) -> dict[str, np.ndarray]:
+        """All parameters of one tensor, also those that another file gives."""
+        made = rule.layout.to_ours(file[rule.theirs], [self._shapes[ours] for ours in rule.ours])
+        return dict(zip(rule.ours, made, strict=True))
 
     def __contains__(self, name: object) -> bool:
         return name in self.specs  # without reading it, as Mapping's own would

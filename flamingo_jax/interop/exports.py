@@ -69,6 +69,7 @@ def export(
     *,
     part: str = "",
     dtype: np.dtype | None = None,
+    forms: Mapping[str, str] | None = None,
     token_ids: Mapping[str, int] | None = None,
 ) -> Export:
     """Decides how a model is written.
@@ -78,6 +79,8 @@ def export(
       to: one of `FORMATS`.
       part: "language" or "vision", for that part of a whole model alone.
       dtype: what floating-point tensors are stored in; None for the type that they come in.
+      forms: the family of the language model and the scheme of the vision encoder, by part: for transformers, they are
+        preferred over others that have a form for the same model.
       token_ids: of the tokenizer's ends, to be noted in config.json (`eos_token_id`).
 
     Raises:
@@ -89,7 +92,7 @@ def export(
         weights = native.weight_map(name for name in parameters if not any(re.fullmatch(d.pattern, name) for d in left))
         bound = next(name for kind, name in _BOUND if isinstance(config, kind))
         texts = {
-            "config.json": _json(native.config_json(config, token_ids or {})),
+            "config.json": _json(native.config_json(config, {"forms": dict(forms or {}), **(token_ids or {})})),
             "model.gin": gin_bindings(config, bound),
         }
         return Export(config, Target(parameters, weights, dtype, left), texts=texts)
@@ -99,8 +102,8 @@ def export(
                 "transformers has no Flamingo: take a part, --part=language or --part=vision, or --to=idefics"
             )
         if isinstance(config, DecoderConfig):
-            return _language(config, parameters, dtype, left, token_ids or {})
-        return _vision(config, parameters, dtype, left)
+            return _language(config, parameters, dtype, left, (forms or {}).get("language", ""), token_ids or {})
+        return _vision(config, parameters, dtype, left, (forms or {}).get("vision", ""))
     if not whole:
         raise WeightsError(f"--to={to} takes a whole Flamingo, not a part of one")
     if to == "openflamingo":
@@ -128,18 +131,22 @@ def _language(
     parameters: Parameters,
     dtype: np.dtype | None,
     left: Sequence[Drop],
+    form: str,
     token_ids: Mapping[str, int],
 ) -> Export:
-    data = families.to_hf(config)
+    try:
+        data = families.to_hf(config, form)
+    except WeightsError:  # as with GGUF, which is read only
+        data = families.to_hf(config)
     weights = families.family_of(data).weight_map(config, ()).under(native.LANGUAGE)
     target = Target(parameters, weights, dtype, left)
     return Export(config, target, texts={"config.json": _json(data | token_ids | _type_of(target))})
 
 
-def _vision(config: Any, parameters: Parameters, dtype: np.dtype | None, left: Sequence[Drop]) -> Export:
+def _vision(config: Any, parameters: Parameters, dtype: np.dtype | None, left: Sequence[Drop], form: str) -> Export:
     reasons = []
     # NaFlex comes last: its class can be a SigLIP too, but for square images it is not what anyone looks for.
-    for scheme in sorted(encoders.SCHEMES.values(), key=lambda scheme: scheme.matrix_patches):
+    for scheme in sorted(encoders.SCHEMES.values(), key=lambda scheme: (scheme.name != form, scheme.matrix_patches)):
         if scheme.to_hf is None or not isinstance(config, ViTConfig):
             continue
         try:

@@ -39,6 +39,21 @@ def read_config(folder: epath.Path) -> Any:
     Raises:
       WeightsError: the folder is incomplete, of another version, or its config cannot be built.
     """
+    facts = _read(folder)
+    try:
+        return config_lib.from_config_dict(facts["model"])
+    except (config_lib.ConfigError, KeyError) as error:
+        raise WeightsError(
+            f"{folder / 'config.json'} holds no config that can be built ({error}); convert the weights again"
+        ) from error
+
+
+def read_forms(folder: epath.Path) -> dict[str, str]:
+    """What the parts were called where they came from: the family of `language`, the naming scheme of `vision`."""
+    return dict(_read(folder).get("forms", {}))
+
+
+def _read(folder: epath.Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         facts = json.loads(path.read_text())
@@ -53,10 +68,7 @@ def read_config(folder: epath.Path) -> Any:
             f"{path} has version {facts.get('version')} of the format, this package reads {VERSION}: "
             "convert the weights again"
         )
-    try:
-        return config_lib.from_config_dict(facts["model"])
-    except (config_lib.ConfigError, KeyError) as error:
-        raise WeightsError(f"{path} holds no config that can be built ({error}); convert the weights again") from error
+    return facts
 
 
 def config_json(model: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,7 +76,7 @@ def config_json(model: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
       model: the config.
-      facts: more to note, such as the ids of the tokenizer's ends.
+      facts: more to note: `forms`, and the ids of the tokenizer's ends.
     """
     return {"format": FORMAT, "version": VERSION, **facts, "model": json.loads(config_lib.to_json(model))}
 

@@ -34,6 +34,7 @@ class Opened:
       sources: its files, opened.
       tokenizer: the folder or GGUF file in which its tokenizer lies; None for a vision encoder.
       zeros: parameters that no file has, and why.
+      forms: the family of its language model and the scheme of its vision encoder, by part, as far as they are known.
     """
 
     config: Any
@@ -41,6 +42,7 @@ class Opened:
     sources: tuple[Source, ...]
     tokenizer: epath.Path | None = None
     zeros: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    forms: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def parameters(self) -> Parameters:
         """The model's parameters; raises WeightsError, with all names, where the files do not fit the config."""
@@ -109,7 +111,8 @@ def _native(file: TensorFile) -> Opened:
     config = native.read_config(file.path.parent)
     names = canonical_shapes(config)
     tokenizer = file.path.parent if isinstance(config, FlamingoConfig | DecoderConfig) else None
-    return Opened(config, "flamingo-jax", (Source(file, native.weight_map(names)),), tokenizer)
+    source, forms = Source(file, native.weight_map(names)), native.read_forms(file.path.parent)
+    return Opened(config, "flamingo-jax", (source,), tokenizer, forms=forms)
 
 
 def _language(file: TensorFile, recipe: str = "") -> Opened:
@@ -122,7 +125,7 @@ def _language(file: TensorFile, recipe: str = "") -> Opened:
         config, tokenizer = families.from_hf(data), file.path.parent
         family = families.family_of(data)
     source = parts.language_source(file, config, canonical_shapes(config))
-    return Opened(config, f"language model ({family.name})", (source,), tokenizer)
+    return Opened(config, f"language model ({family.name})", (source,), tokenizer, forms={"language": family.name})
 
 
 def _vision(file: TensorFile, recipe: str = "") -> Opened:
@@ -138,7 +141,7 @@ def _vision(file: TensorFile, recipe: str = "") -> Opened:
         preprocessor = _json_beside(file, "preprocessor_config.json")
         config = encoders.from_hf(_config_beside(file, "vision encoder"), preprocessor or None)
     source = parts.vision_source(file, config, canonical_shapes(config))
-    return Opened(config, f"vision encoder ({scheme.name})", (source,))
+    return Opened(config, f"vision encoder ({scheme.name})", (source,), forms={"vision": scheme.name})
 
 
 def _openflamingo(file: TensorFile, stack: contextlib.ExitStack, language: str, vision: str, recipe: str) -> Opened:
@@ -167,7 +170,8 @@ def _openflamingo(file: TensorFile, stack: contextlib.ExitStack, language: str, 
         parts.language_source(text.sources[0].file, config.language, shapes),
         parts.vision_source(sight.sources[0].file, config.vision, shapes),
     )
-    return Opened(config, "OpenFlamingo", (whole, *others), text.tokenizer, openflamingo.zeros(config, names))
+    zeros, forms = openflamingo.zeros(config, names), {**text.forms, **sight.forms}
+    return Opened(config, "OpenFlamingo", (whole, *others), text.tokenizer, zeros, forms)
 
 
 def _tokens(path: epath.Path) -> int:

@@ -3,18 +3,22 @@
 import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Container, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-import jax.numpy as jnp
+import ml_dtypes  # noqa: F401 (registers "bfloat16" with numpy)
 import numpy as np
 
 from flamingo_jax.interop import native, parts
 from flamingo_jax.interop.canonical import flatten_shapes, in_order, locate
 from flamingo_jax.interop.conversion import Parameters, Source
-from flamingo_jax.interop.files.pieces import cast, raw
+from flamingo_jax.interop.files.pieces import cast, raw, row_major
 from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.interop.layouts import Shape
 from flamingo_jax.models.flamingo import FlamingoConfig
+
+_THREADS = 16  # each holds a tensor or two
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +45,10 @@ class PretrainedConfig:
     tokenizer: str = ""
     frozen_dtype: str = "bfloat16"
 
+    def __post_init__(self):
+        if self.frozen_dtype not in ("float32", "bfloat16"):
+            raise ValueError(f'PretrainedConfig.frozen_dtype is "float32" or "bfloat16", got {self.frozen_dtype!r}')
+
     @property
     def tokenizer_path(self) -> str:
         """The tokenizer's file or folder: its own, or the language model's.
@@ -57,7 +65,7 @@ class PretrainedConfig:
 
 
 def load_pretrained(
-    config: PretrainedConfig, model: FlamingoConfig, shapes: Mapping[str, Shape], trainable: Container[str] = ()
+    config: PretrainedConfig, model: FlamingoConfig, shapes: Mapping[str, Shape], trainable: Iterable[str] = ()
 ) -> tuple[dict[str, np.ndarray], str]:
     """Reads the files.
 
@@ -79,17 +87,32 @@ def load_pretrained(
     with contextlib.ExitStack() as stack:
         sources, names = open_sources(config, model, wanted, stack)
         parameters = Parameters(sources, {name: wanted[name] for name in names})
-        params: dict[str, np.ndarray] = {}
-        digests: dict[str, str] = {}
-        for name in parameters:
-            path, index = locate(name, model.plan)
-            if path not in params:
-                stored = config.frozen_dtype if is_pretrained(name) and path not in trainable else "float32"
-                params[path] = np.empty(shapes[path], jnp.dtype(stored))
-            array = np.require(parameters[name], requirements="C")
-            params[path][index] = cast(array, params[path].dtype, name)
-            if is_pretrained(name):
-                digests[name] = digest(array)
+        places = {name: locate(name, model.plan) for name in parameters}
+        kept = {places[name].path for name in parameters if is_pretrained(name)}.difference(trainable)
+        params = {
+            place.path: np.empty(shapes[place.path], config.frozen_dtype if place.path in kept else np.float32)
+            for place in places.values()
+        }
+
+        def load(names: Sequence[str]) -> dict[str, str]:
+            digests = {}
+            for name, array in parameters.read(names).items():
+                path, index = places[name]
+                array = row_major(array)
+                params[path][index] = cast(array, params[path].dtype, name)
+                if is_pretrained(name):
+                    digests[name] = digest(array)
+            return digests
+
+        digests = {}
+        # Most of it is copying, casting and hashing, for which Python lets go of its lock.
+        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
+            try:
+                for found in pool.map(load, parameters.groups()):
+                    digests |= found
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     return params, fingerprint(digests)
 
 

@@ -11,33 +11,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from flamingo_jax.models.attention import attention
-from flamingo_jax.models.layers import LayerNorm, Projection, activation
-from flamingo_jax.models.resampler import flat_features
+from flamingo_jax.models.layers import LayerNorm
+from flamingo_jax.models.resampler_layers import (
+    AttendingSizes,
+    ResamplerLayer,
+    ResamplerSizes,
+    flat_features,
+    initial_latents,
+)
 
 
 @dataclasses.dataclass(frozen=True)
-class TransformerResamplerConfig:
-    """A Transformer over features and latents together, of which the latents are read out.
-
-    Attributes: as in `PerceiverResamplerConfig`.
-    """
-
-    width: int = 1536
-    num_latents: int = 64
-    num_layers: int = 6
-    num_heads: int = 16
-    head_dim: int = 128
-    hidden_multiplier: int = 4
-    activation: str = "squared_relu"
-    max_frames: int = 8
-    project_input: bool = True
-    latents_init_std: float = 0.02
-    time_init_std: float = 0.02
-    norm_eps: float = 1e-5
-
-    def __post_init__(self):
-        activation(self.activation)
+class TransformerResamplerConfig(AttendingSizes):
+    """A Transformer over features and latents together, of which the latents are read out."""
 
     def make(self, dtype: jnp.dtype, name: str | None = None) -> "TransformerResampler":
         """The module."""
@@ -45,65 +31,38 @@ class TransformerResamplerConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class MlpResamplerConfig:
-    """Residual dense layers over each feature, then means over neighbouring ones.
+class MlpResamplerConfig(ResamplerSizes):
+    """Dense layers over each feature, then means over neighbouring ones.
 
-    Attributes: as in `PerceiverResamplerConfig`. Ten layers hold the parameters of the Resampler's six.
+    Attributes:
+      num_layers: ten layers hold the parameters of the Resampler's six.
     """
 
-    width: int = 1536
-    num_latents: int = 64
     num_layers: int = 10
-    hidden_multiplier: int = 4
-    activation: str = "squared_relu"
-    max_frames: int = 8
-    project_input: bool = True
-    time_init_std: float = 0.02
-    norm_eps: float = 1e-5
-
-    def __post_init__(self):
-        activation(self.activation)
 
     def make(self, dtype: jnp.dtype, name: str | None = None) -> "MlpResampler":
         """The module."""
         return MlpResampler(self, dtype, name=name)
 
 
-class _Layer(nn.Module):
-    """`x += dense(norm(x))`, after `x += attention(norm(x))` where the config has heads."""
-
-    config: TransformerResamplerConfig | MlpResamplerConfig
-    dtype: jnp.dtype = jnp.float32
+class TransformerLayer(ResamplerLayer):
+    """Self-attention, then a dense branch; both are residual."""
 
     @nn.compact
-    def __call__(self, x: Float[Array, "batch features width"], mask: Bool[Array, "batch 1 1 features"]):
-        config, width = self.config, x.shape[-1]
+    def __call__(
+        self, x: Float[Array, "batch length width"], mask: Bool[Array, "batch 1 1 length"]
+    ) -> tuple[Float[Array, "batch length width"], None]:
+        states = self.norm("attention_norm")(x)
+        x = x + self.attend(states, states, mask)
+        return x + self.dense(x), None
 
-        def project(features, axes, name, **options):
-            return Projection(features, axes, dtype=self.dtype, name=name, **options)
 
-        if isinstance(config, TransformerResamplerConfig):
-            states = LayerNorm(config.norm_eps, self.dtype, name="attention_norm")(x)
-            heads, axes = (config.num_heads, config.head_dim), ("resampler_embed", "heads", "head_dim")
-            query, key, value = (project(heads, axes, name)(states) for name in ("query", "key", "value"))
-            output = project((width,), ("heads", "head_dim", "resampler_embed"), "output", contracted=2)
-            x = x + output(attention(query, key, value, mask))
-        states = LayerNorm(config.norm_eps, self.dtype, name="dense_norm")(x)
-        states = project((width * config.hidden_multiplier,), ("resampler_embed", "mlp"), "dense_in")(states)
-        states = activation(config.activation)(states)
-        return x + project((width,), ("mlp", "resampler_embed"), "dense_out")(states), None
+class MlpLayer(ResamplerLayer):
+    """A residual dense branch."""
 
-    @classmethod
-    def stacked(cls, length: int):
-        """`length` layers, their parameters stacked on a leading axis."""
-        return nn.scan(
-            cls,
-            variable_axes={"params": 0},
-            split_rngs={"params": True},
-            in_axes=nn.broadcast,
-            length=length,
-            metadata_params={nn.PARTITION_NAME: "layers"},
-        )
+    @nn.compact
+    def __call__(self, x: Float[Array, "batch length width"]) -> tuple[Float[Array, "batch length width"], None]:
+        return x + self.dense(x), None
 
 
 class TransformerResampler(nn.Module):
@@ -120,15 +79,10 @@ class TransformerResampler(nn.Module):
     ) -> Float[Array, "batch latents width"]:
         """Frames whose mask is False are not looked at."""
         config = self.config
-        features, seen = flat_features(self, config, features, frame_mask)
-        init = nn.with_logical_partitioning(
-            nn.initializers.normal(config.latents_init_std), ("latents", "resampler_embed")
-        )
-        latents = self.param("latents", init, (config.num_latents, config.width)).astype(self.dtype)
-        latents = jnp.broadcast_to(latents, (features.shape[0], *latents.shape))
-        x = jnp.concatenate([features, latents], axis=1)
+        features, seen = flat_features(self, features, frame_mask)
+        x = jnp.concatenate([features, initial_latents(self, len(features))], axis=1)
         mask = jnp.pad(seen, ((0, 0), (0, config.num_latents)), constant_values=True)[:, None, None]
-        x, _ = _Layer.stacked(config.num_layers)(config, self.dtype, name="layers")(x, mask)
+        x, _ = TransformerLayer.stacked(config, self.dtype, 1)(x, mask)
         return LayerNorm(config.norm_eps, self.dtype, name="final_norm")(x[:, -config.num_latents :])
 
 
@@ -146,8 +100,8 @@ class MlpResampler(nn.Module):
     ) -> Float[Array, "batch latents width"]:
         """Frames whose mask is False have no part in the means; a token of only such frames is 0 before the norm."""
         config = self.config
-        x, seen = flat_features(self, config, features, frame_mask)
-        x, _ = _Layer.stacked(config.num_layers)(config, self.dtype, name="layers")(x, seen[:, None, None])
+        x, seen = flat_features(self, features, frame_mask)
+        x, _ = MlpLayer.stacked(config, self.dtype, 0)(x)
         shares = _shares(x.shape[1], config.num_latents) * seen[:, None]
         shares = shares / jnp.maximum(jnp.sum(shares, axis=-1, keepdims=True), 1e-6)
         x = jnp.einsum("blf,bfw->blw", shares.astype(self.dtype), x)

@@ -59,7 +59,8 @@ def convert(
         with_text = opened.tokenizer is not None and part != "vision"
         tokenizer = tokenizer_files(opened.tokenizer) if with_text else TokenizerFiles({}, {})
         stored = np.dtype(dtype) if dtype else None
-        made = export(opened.config, parameters, to, part=part, dtype=stored, token_ids=tokenizer.ids)
+        told = {"forms": opened.forms, "token_ids": tokenizer.ids}
+        made = export(opened.config, parameters, to, part=part, dtype=stored, **told)
         _write(made, target, tokenizer.contents, overwrite)
     lines = [f"{opened.kind} -> {to}: {target}", summary(parameters, made.target)]
     return "\n".join(lines + ([f"no tokenizer: {tokenizer.note}"] if tokenizer.note else []))

@@ -41,7 +41,7 @@ def flamingo(**changes) -> FlamingoConfig:
     config = FlamingoConfig(
         SMOLLM2,
         EfficientNetLiteConfig(),
-        PerceiverResamplerConfig(16, 2, 1, 1, 8),
+        PerceiverResamplerConfig(16, 2, 1, num_heads=1, head_dim=8),
         GatedCrossAttentionConfig(1, 8),
         cross_attention_every=0,
     )

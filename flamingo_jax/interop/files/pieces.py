@@ -34,10 +34,10 @@ def raw(array: np.ndarray, dtype: np.dtype, name: str = "") -> Iterator[np.ndarr
       WeightsError: a finite number has no finite place in `dtype`; the message says `name`.
     """
     for piece in pieces(array):
-        yield cast(in_order(piece), dtype, name).reshape(-1).view(np.uint8)
+        yield cast(row_major(piece), dtype, name).reshape(-1).view(np.uint8)
 
 
-def in_order(array: np.ndarray) -> np.ndarray:
+def row_major(array: np.ndarray) -> np.ndarray:
     """`array` in row-major order: itself, or a copy.
 
     A transposed matrix is copied in tiles: numpy goes through one side of it in strides, of which each touches another
@@ -48,7 +48,7 @@ def in_order(array: np.ndarray) -> np.ndarray:
     copy = np.empty(array.shape, array.dtype)
     for axis in range(1, array.ndim):
         strides = _stride(array, 0, axis), _stride(array, axis, array.ndim)
-        if strides[0] == array.itemsize and strides[1]:
+        if strides[0] == array.itemsize <= 8 and strides[1]:
             sides = math.prod(array.shape[:axis]), math.prod(array.shape[axis:])
             plain = f"u{array.itemsize}"  # numpy's own types are copied faster than others
             source, target = as_strided(array, sides, strides).view(plain), copy.reshape(sides).view(plain)

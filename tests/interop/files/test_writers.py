@@ -13,7 +13,7 @@ from etils import epath
 
 from flamingo_jax.interop.files import torch_writer
 from flamingo_jax.interop.files.output_folder import output_folder
-from flamingo_jax.interop.files.pieces import cast, in_order, pieces, raw
+from flamingo_jax.interop.files.pieces import cast, pieces, raw, row_major
 from flamingo_jax.interop.files.safetensors_writer import write_safetensors
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
 from flamingo_jax.interop.files.torch_writer import write_torch
@@ -155,10 +155,10 @@ def test_any_array_is_brought_in_order(dtype):
     ]
     views += [np.broadcast_to(base[0], (3, 1100)), base[::-1].T, base.T.reshape(11, 100, 40)[:, 5:]]
     for view in views:
-        ours = in_order(view)
+        ours = row_major(view)
         assert ours.flags.c_contiguous
         assert (ours.shape, ours.dtype, ours.tobytes()) == (view.shape, view.dtype, view.tobytes())
-    assert in_order(base) is base
+    assert row_major(base) is base
 
 
 def write_both(folder: epath.Path, read=TENSORS.__getitem__) -> None:

@@ -294,7 +294,7 @@ def test_other_files_are_no_openflamingo():
         ({"project_visual": True}, "project_visual is True"),
         (
             {"resampler.activation": "squared_relu", "resampler.num_heads": 4},
-            "num_heads is 4.*activation is 'squared_relu'",
+            "activation is 'squared_relu'.*num_heads is 4",
         ),
         ({"cross_attention.normalize_media": True}, "cross_attention.normalize_media is True"),
         ({"vision.post_norm": True}, "vision.post_norm is True"),
