@@ -11,6 +11,7 @@ and why, goes to stdout.
 
 import signal
 
+import jax
 from absl import flags
 
 from flamingo_jax import command_line
@@ -31,6 +32,7 @@ flags.DEFINE_boolean("overwrite", False, "Replace the output, if it is a folder 
 
 def main() -> None:
     """Flags to one call."""
+    jax.config.update("jax_platforms", "cpu")  # an accelerator is of no use here, and may be another program's
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # cleans up as after Ctrl-C
     values = flags.FLAGS
     print(

@@ -19,6 +19,7 @@ from flamingo_jax.interop.files.safetensors_writer import write_safetensors
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
 from flamingo_jax.interop.files.torch_writer import write_torch
 from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
+from flamingo_jax.interop.vision.vit_tensors import Recipe
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.conversion import convert
 from flamingo_jax.training.run import RunConfig, set_up
@@ -99,6 +100,20 @@ def test_vision_encoders_in_and_out(tmp_path, file, case, prefix, scheme):
     assert (tmp_path / "out/preprocessor_config.json").exists()
 
 
+def test_files_without_a_config_json(tmp_path):
+    """Their tensors tell the config, and a recipe what they do not."""
+    haiku = vit_peers.GOLDENS / "nfnet_haiku_weights.npz"
+    assert convert(str(haiku), str(tmp_path / "nfnet")).startswith("vision encoder (nfnet_haiku) -> native: ")
+    with pytest.raises(WeightsError, match="transformers has no form for this vision encoder: it has no NFNet"):
+        convert(str(tmp_path / "nfnet"), str(tmp_path / "out"), to="huggingface")
+    timm = write_folder(tmp_path / "timm", vit_peers.Golden("vit_timm").under("clip/weights/"))
+    said = convert(
+        str(timm), str(tmp_path / "clip"), recipe=Recipe("quick_gelu", 1e-5, (0.0,) * 3, (1.0,) * 3, num_heads=4)
+    )
+    assert said.startswith("vision encoder (timm_vit) -> native: ")
+    assert native.read_config(epath.Path(tmp_path / "clip")).activation == "quick_gelu"
+
+
 def test_an_encoder_that_transformers_has_not(tmp_path, tiny_gin):
     weights = tiny_gin.parent / "vision.safetensors"
     with pytest.raises(WeightsError, match="do not fit the model's config"):  # it is not lite0
@@ -133,6 +148,7 @@ def test_openflamingo_in_and_out(tmp_path, openflamingo):
     assert "comes from checkpoint.pt" in said  # the language model's own table
     said = convert(str(tmp_path / "native"), str(tmp_path / "out"), to="openflamingo")
     assert "frozen: the checkpoints of the language model and of the vision encoder have it" in said
+    assert "make OpenFlamingo's PerceiverResampler with depth=2 before loading" in said
     peer = tensors_of(openflamingo["checkpoint"])
     del peer["lang_encoder.lm_head.weight"]  # the embedding table once more: that of an MPT is tied
     assert_same(tensors_of(tmp_path / "out/checkpoint.pt"), peer)
@@ -149,6 +165,8 @@ def test_openflamingo_needs_its_parts(tmp_path, openflamingo):
         convert(str(openflamingo["checkpoint"]), str(tmp_path / "out"), language=both, vision=both)
     with pytest.raises(WeightsError, match=r"is no checkpoint of OpenFlamingo.*leave out --language"):
         convert(both, str(tmp_path / "out"), language=both)
+    with pytest.raises(WeightsError, match="leave out --recipe"):
+        convert(both, str(tmp_path / "out"), recipe="openai_clip")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -159,6 +177,7 @@ def test_idefics_in_and_out_and_its_parts(tmp_path):
     said = convert(str(source), str(tmp_path / "native"))
     assert said.startswith("IDEFICS -> native: ") and "before the last norm" in said
     convert(str(tmp_path / "native"), str(tmp_path / "out"), to="idefics")
+    assert json.loads((tmp_path / "out/preprocessor_config.json").read_text())["image_size"]
     back, norm = tensors_of(tmp_path / "out"), "model.vision_model.post_layernorm."
     assert_same({n: x for n, x in back.items() if norm not in n}, {n: x for n, x in peer.items() if norm not in n})
     assert {name for name in back if norm in name} == {name for name in peer if norm in name}

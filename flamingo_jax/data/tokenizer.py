@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import tokenizers
 from etils import epath
@@ -22,43 +22,73 @@ _DIGITS_APART = {"gpt-2": False, "smollm": True, "starcoder": True, "refact": Tr
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # `tokenizer.ggml.token_type`
 
 
+class NewTokens(NamedTuple):
+    """Tokens that a Flamingo has after its language model's vocabulary.
+
+    Attributes:
+      count: how many.
+      end_of_chunk: which of them is `<EOC>`, from 0; -1: none, the end-of-sequence token stands for it.
+      image: which of them, in order, stand for an image; empty for the plain text `<image>`.
+    """
+
+    count: int = 1
+    end_of_chunk: int = 0
+    image: tuple[int, ...] = ()
+
+
+ONLY_EOC = NewTokens()  # the paper's
+
+
 class Tokenizer:
-    """A base tokenizer plus `<EOC>`, whose id is the size of the base vocabulary. Picklable, and safe for threads.
+    """A base tokenizer plus new tokens, whose ids begin at the size of the base vocabulary. Picklable, thread-safe.
 
     Attributes:
       vocab_size: rows of the language model's embedding table (it may be padded beyond the tokenizer's own entries).
       bos_id, eos_id, eoc_id: beginning and end of sequence, end of chunk.
-      image_tag_ids: the sub-tokens of `IMAGE_TAG`, encoded apart from any text beside it, so that they are always
-        these.
+      image_tag_ids: the tokens of an image's tag: new ones, or the sub-tokens of `IMAGE_TAG`, encoded apart from any
+        text beside it, so that they are always these.
     """
 
-    def __init__(self, backend: tokenizers.Tokenizer, *, bos_id: int, eos_id: int, vocab_size: int | None = None):
+    def __init__(
+        self,
+        backend: tokenizers.Tokenizer,
+        *,
+        bos_id: int,
+        eos_id: int,
+        vocab_size: int | None = None,
+        new: NewTokens = ONLY_EOC,
+    ):
         """
         Args:
           backend: the tokenizer of the `tokenizers` package. This object takes it over.
           bos_id, eos_id: ids of the base vocabulary.
           vocab_size: rows of the embedding table; the number of tokens if None.
+          new: the tokens after it. The backend may know them too.
 
         Raises:
           ValueError: the table is smaller than the vocabulary, or an id lies outside it.
         """
         entries = backend.get_vocab_size(with_added_tokens=True)
         self.vocab_size = entries if vocab_size is None else vocab_size
-        if self.vocab_size < entries:
-            raise ValueError(f"an embedding table of {vocab_size} rows cannot hold a vocabulary of {entries} tokens")
+        if self.vocab_size + new.count < entries:
+            raise ValueError(
+                f"an embedding table of {vocab_size} rows and {new.count} new ones cannot hold a vocabulary of "
+                f"{entries} tokens"
+            )
         for name, token in (("bos_id", bos_id), ("eos_id", eos_id)):
             if not 0 <= token < self.vocab_size:
                 raise ValueError(f"{name} {token} is not in the vocabulary of {self.vocab_size} tokens")
-        self.bos_id, self.eos_id, self.eoc_id = bos_id, eos_id, self.vocab_size
+        self.bos_id, self.eos_id, self._new = bos_id, eos_id, new
+        self.eoc_id = eos_id if new.end_of_chunk < 0 else self.vocab_size + new.end_of_chunk
         # Web text that spells a control token is text about that token: it must not act as one.
         backend.encode_special_tokens = True
         self._backend = backend
         added = backend.get_added_tokens_decoder()
         self._control = {token for token, content in added.items() if content.special} | {bos_id, eos_id}
-        self.image_tag_ids = tuple(self.encode(IMAGE_TAG))
+        self.image_tag_ids = tuple(self.vocab_size + token for token in new.image) or tuple(self.encode(IMAGE_TAG))
 
     def __reduce__(self):
-        return _restore, (self._backend.to_str(), self.bos_id, self.eos_id, self.vocab_size)
+        return _restore, (self._backend.to_str(), self.bos_id, self.eos_id, self.vocab_size, self._new)
 
     def files(self) -> dict[str, str]:
         """The text of each file, by name, from which `from_json` makes this tokenizer again."""
@@ -82,30 +112,37 @@ class Tokenizer:
         return encoding.ids, encoding.offsets
 
     def decode(self, ids: Iterable[int], *, skip_control: bool = True) -> str:
-        """The text of the ids. Control tokens and `<EOC>` are left out, or spelled out if `skip_control` is False.
+        """The text of the ids. Control tokens and new ones are left out, or spelled out if `skip_control` is False.
 
         Raises:
-          ValueError: an id is neither in the base vocabulary nor `<EOC>`.
+          ValueError: an id is neither in the base vocabulary nor one of the new tokens.
         """
         pieces: list[str] = []
         run: list[int] = []
         for token in map(int, ids):
-            if not 0 <= token <= self.eoc_id:
-                raise ValueError(f"token {token} is not in the vocabulary of {self.vocab_size} tokens and <EOC>")
-            if token == self.eoc_id or (skip_control and token in self._control):
+            if not 0 <= token < self.vocab_size + self._new.count:
+                raise ValueError(
+                    f"token {token} is not in the vocabulary of {self.vocab_size} tokens and {self._new.count} new ones"
+                )
+            if token >= self.vocab_size or (skip_control and token in self._control):
                 pieces.append(self._text(run))
                 run = []
                 if not skip_control:
-                    pieces.append(EOC_NAME)
+                    pieces.append(self._new_name(token))
             else:
                 run.append(token)
         return "".join([*pieces, self._text(run)])
+
+    def _new_name(self, token: int) -> str:
+        if token == self.eoc_id:
+            return EOC_NAME
+        return IMAGE_TAG if (token,) == self.image_tag_ids else f"<new {token - self.vocab_size}>"
 
     def _text(self, run: list[int]) -> str:
         return self._backend.decode(run, skip_special_tokens=False) if run else ""
 
     @classmethod
-    def from_gguf(cls, path: epath.PathLike, vocab_size: int | None = None) -> "Tokenizer":
+    def from_gguf(cls, path: epath.PathLike, vocab_size: int | None = None, new: NewTokens = ONLY_EOC) -> "Tokenizer":
         """The byte-level BPE tokenizer that a GGUF file carries in its metadata.
 
         Raises:
@@ -134,10 +171,10 @@ class Tokenizer:
             if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED):
                 special = kind != _USER_DEFINED
                 backend.add_tokens([tokenizers.AddedToken(token, special=special, normalized=False)])
-        return cls(backend, bos_id=int(bos), eos_id=int(eos), vocab_size=vocab_size)
+        return cls(backend, bos_id=int(bos), eos_id=int(eos), vocab_size=vocab_size, new=new)
 
     @classmethod
-    def from_json(cls, path: epath.PathLike, vocab_size: int | None = None) -> "Tokenizer":
+    def from_json(cls, path: epath.PathLike, vocab_size: int | None = None, new: NewTokens = ONLY_EOC) -> "Tokenizer":
         """The tokenizer of a `tokenizer.json`. The ids of the ends come from the JSON files beside it.
 
         They are looked for in `tokenizer_config.json`, `special_tokens_map.json` and `config.json`; a model that has no
@@ -160,14 +197,14 @@ class Tokenizer:
             raise ValueError(f"{path}: no file beside it names the end-of-sequence token (eos_token)")
         bos = _end(path, backend, config, "bos")
         size = config.get("vocab_size") if vocab_size is None else vocab_size
-        return cls(backend, bos_id=eos if bos is None else bos, eos_id=eos, vocab_size=size)
+        return cls(backend, bos_id=eos if bos is None else bos, eos_id=eos, vocab_size=size, new=new)
 
 
-def load_tokenizer(path: str, vocab_size: int | None = None) -> Tokenizer:
+def load_tokenizer(path: str, vocab_size: int | None = None, new: NewTokens = ONLY_EOC) -> Tokenizer:
     """The tokenizer in a `.gguf` file, in a `tokenizer.json`, or in a folder that holds the latter.
 
     `path` may be local, `gs://` or `package://NAME/FILE`. `vocab_size`: rows of the embedding table, if the files do
-    not say it.
+    not say it. `new`: the tokens after it.
 
     Raises:
       FileNotFoundError: there is no such file.
@@ -177,14 +214,15 @@ def load_tokenizer(path: str, vocab_size: int | None = None) -> Tokenizer:
     if found.is_dir():
         found = locate(str(found / "tokenizer.json"))
     if found.suffix == ".gguf":
-        return Tokenizer.from_gguf(found, vocab_size)
+        return Tokenizer.from_gguf(found, vocab_size, new)
     if found.suffix == ".json":
-        return Tokenizer.from_json(found, vocab_size)
+        return Tokenizer.from_json(found, vocab_size, new)
     raise ValueError(f"{path}: a tokenizer is read from a .gguf file or a tokenizer.json")
 
 
-def _restore(backend: str, bos_id: int, eos_id: int, vocab_size: int) -> Tokenizer:
-    return Tokenizer(tokenizers.Tokenizer.from_str(backend), bos_id=bos_id, eos_id=eos_id, vocab_size=vocab_size)
+def _restore(backend: str, bos_id: int, eos_id: int, vocab_size: int, new: NewTokens) -> Tokenizer:
+    made = tokenizers.Tokenizer.from_str(backend)
+    return Tokenizer(made, bos_id=bos_id, eos_id=eos_id, vocab_size=vocab_size, new=new)
 
 
 def _json_beside(path: epath.Path, name: str) -> dict[str, Any]:

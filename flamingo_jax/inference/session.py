@@ -11,13 +11,13 @@ from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Image, Video
-from flamingo_jax.data.tokenizer import Tokenizer, load_tokenizer
+from flamingo_jax.data.tokenizer import Tokenizer
 from flamingo_jax.inference.greedy import make_greedy
 from flamingo_jax.inference.prompts import prompt_batch
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.freezing import merge
-from flamingo_jax.training.run import RunConfig, set_up
+from flamingo_jax.training.run import RunConfig, run_tokenizer, set_up
 from flamingo_jax.training.state import Params
 
 
@@ -72,7 +72,7 @@ class Session:
             run,
             setup.model,
             merge(state.params, setup.frozen),
-            load_tokenizer(run.pretrained.tokenizer_path, run.model.language.vocab_size),
+            run_tokenizer(run),
             step,
             setup.count(frozen=False),
             setup.count(frozen=True),

@@ -45,12 +45,14 @@ class Export:
       target: the tensors.
       torch: write `checkpoint.pt` rather than safetensors.
       texts: the files beside the weights; `config.json` is written last of all.
+      remarks: what the user must know to load it.
     """
 
     config: Any
     target: Target
     torch: bool = False
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
     def write(self, folder: epath.Path, wrote: Callable[[int], None]) -> None:
         """Writes the tensors and then the texts into an existing folder; `wrote` is told of bytes."""
@@ -109,10 +111,14 @@ def export(
     if to == "openflamingo":
         openflamingo.check_export(config)
         target = Target(parameters, openflamingo.weight_map(config), dtype, _NOT_IN_OPENFLAMINGO)
-        return Export(config, target, torch=True)
+        return Export(config, target, torch=True, remarks=openflamingo.export_remarks(config))
     data = idefics.to_hf(config)
     target = Target(parameters, idefics.weight_map(config), dtype, (), idefics.constants(config))
-    return Export(config, target, texts={"config.json": _json(data | (token_ids or {}) | _type_of(target))})
+    texts = {
+        "config.json": _json(data | (token_ids or {}) | _type_of(target)),
+        "preprocessor_config.json": _json(idefics.preprocessor(config)),
+    }
+    return Export(config, target, texts=texts)
 
 
 def _take(config: Any, part: str) -> tuple[Any, Sequence[Drop]]:

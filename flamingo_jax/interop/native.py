@@ -24,15 +24,6 @@ FORMAT, VERSION = "flamingo-jax", 1
 LANGUAGE, VISION = "language_model/", "vision_encoder/"
 
 
-def is_native(folder: epath.Path) -> bool:
-    """Whether the folder says that it is one of ours."""
-    path = folder / "config.json"
-    try:
-        return path.exists() and json.loads(path.read_text()).get("format") == FORMAT
-    except (ValueError, AttributeError):
-        return False
-
-
 def read_config(folder: epath.Path) -> Any:
     """The config of the model: `FlamingoConfig`, `DecoderConfig`, or that of a vision encoder.
 

@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import tokenizers
@@ -15,6 +15,7 @@ from flamingo_jax.interop.files.tensors import TensorFile, WeightsError
 from flamingo_jax.interop.language import families, gguf
 from flamingo_jax.interop.shapes import canonical_shapes
 from flamingo_jax.interop.vision import encoders
+from flamingo_jax.interop.vision.vit_tensors import Recipe
 from flamingo_jax.interop.whole import idefics, openflamingo
 from flamingo_jax.models.flamingo import FlamingoConfig
 from flamingo_jax.models.language.decoder_config import DecoderConfig
@@ -56,7 +57,7 @@ def open_model(
     language: str = "",
     vision: str = "",
     part: str = "",
-    recipe: str = "",
+    recipe: str | Recipe = "",
 ) -> Opened:
     """Opens the model at `source`, whose kind is told by the names of its tensors.
 
@@ -79,14 +80,18 @@ def open_model(
             f"{file.path} is no checkpoint of OpenFlamingo, which alone lacks its language model and vision encoder: "
             "leave out --language and --vision"
         )
-    if parts.is_ours(file):
+    is_ours, is_idefics = parts.is_ours(file), _IDEFICS_MARK in file
+    if not is_ours and not is_idefics and part in ("", "vision") and _is_of(encoders.find_encoder, file):
+        return _vision(file, recipe)
+    if recipe:
+        raise WeightsError(f"{file.path} is no file of a vision encoder that needs one: leave out --recipe")
+    if is_ours:
         return _native(file)
-    if _IDEFICS_MARK in file:
+    if is_idefics:
         config = idefics.from_hf(_config_beside(file, "IDEFICS"))
         return Opened(config, "IDEFICS", (Source(file, idefics.weight_map(config, names)),), file.path.parent)
-    for kind, read in (("vision", _vision), ("language", _language)):
-        if part in ("", kind) and _is_of(kind, file):
-            return read(file, recipe)
+    if part in ("", "language") and _is_of(families.find_family, file):
+        return _language(file)
     wanted = f"{part} model" if part else "model"
     some = ", ".join(sorted(names)[:3])
     raise WeightsError(
@@ -96,12 +101,9 @@ def open_model(
     )
 
 
-def _is_of(kind: str, file: TensorFile) -> bool:
+def _is_of(find: Callable[..., Any], file: TensorFile) -> bool:
     try:
-        if kind == "vision":
-            encoders.find_encoder(file.keys(), file.shape)
-        else:
-            families.find_family(file.keys())
+        find(file.keys())
     except WeightsError:
         return False
     return True
@@ -115,21 +117,33 @@ def _native(file: TensorFile) -> Opened:
     return Opened(config, "flamingo-jax", (source,), tokenizer, forms=forms)
 
 
-def _language(file: TensorFile, recipe: str = "") -> Opened:
-    del recipe  # of vision encoders
-    family = families.find_family(file.keys())
-    if family.name == "gguf":
-        config, tokenizer = gguf.read_config(file), file.path
-    else:
-        data = _config_beside(file, "language model")
-        config, tokenizer = families.from_hf(data), file.path.parent
-        family = families.family_of(data)
+def language_config(file: TensorFile) -> tuple[DecoderConfig, str]:
+    """The config of the language model in a file, from its metadata or from the config.json beside it; and its family.
+
+    Raises:
+      WeightsError: there is none, or it asks for what the decoder cannot do.
+    """
+    if parts.is_ours(file):
+        config = native.read_config(file.path.parent)
+        form = native.read_forms(file.path.parent).get("language", "")
+        return (config.language if isinstance(config, FlamingoConfig) else config), form
+    if families.find_family(file.keys()).name == "gguf":
+        return gguf.read_config(file), "gguf"
+    data = _config_beside(file, "language model")
+    return families.from_hf(data), families.family_of(data).name
+
+
+def _language(file: TensorFile) -> Opened:
+    config, family = language_config(file)
+    tokenizer = file.path if family == "gguf" else file.path.parent
     source = parts.language_source(file, config, canonical_shapes(config))
-    return Opened(config, f"language model ({family.name})", (source,), tokenizer, forms={"language": family.name})
+    return Opened(config, f"language model ({family})", (source,), tokenizer, forms={"language": family})
 
 
-def _vision(file: TensorFile, recipe: str = "") -> Opened:
+def _vision(file: TensorFile, recipe: str | Recipe) -> Opened:
     scheme = encoders.find_encoder(file.keys(), file.shape)
+    if recipe and not scheme.derives:
+        raise WeightsError(f"{file.path}: files of {scheme.name} need no recipe: leave out --recipe")
     open_clip = _json_beside(file, "open_clip_config.json")
     if scheme.name == "efficientnet":
         config = EfficientNetLiteConfig()  # the published lite0; another size does not pass the check of shapes
@@ -144,7 +158,9 @@ def _vision(file: TensorFile, recipe: str = "") -> Opened:
     return Opened(config, f"vision encoder ({scheme.name})", (source,), forms={"vision": scheme.name})
 
 
-def _openflamingo(file: TensorFile, stack: contextlib.ExitStack, language: str, vision: str, recipe: str) -> Opened:
+def _openflamingo(
+    file: TensorFile, stack: contextlib.ExitStack, language: str, vision: str, recipe: str | Recipe
+) -> Opened:
     if not language or not vision:
         raise WeightsError(
             f"{file.path} is a checkpoint of OpenFlamingo, which says nothing of its language model and vision "
@@ -152,11 +168,10 @@ def _openflamingo(file: TensorFile, stack: contextlib.ExitStack, language: str, 
         )
     text = open_model(language, stack, part="language")
     sight = open_model(vision, stack, part="vision", recipe=recipe)
-    for opened, kind, flag in ((text, "language", "--language"), (sight, "vision", "--vision")):
-        if isinstance(opened.config, FlamingoConfig) or isinstance(opened.config, DecoderConfig) != (
-            kind == "language"
-        ):
-            raise WeightsError(f"{flag} names a {opened.kind}, which is no {kind} model by itself")
+    if not isinstance(text.config, DecoderConfig):
+        raise WeightsError(f"--language={language} is not a language model by itself, but: {text.kind}")
+    if isinstance(sight.config, FlamingoConfig | DecoderConfig):
+        raise WeightsError(f"--vision={vision} is not a vision encoder by itself, but: {sight.kind}")
     names = tuple(file)
     specs = {name: file.spec(name) for name in names}
     config = openflamingo.derive(specs, text.config, sight.config)

@@ -48,7 +48,10 @@ class FlamingoConfig:
         grafting ablation; with `cross_attention_every` 0).
       project_visual: one linear map, shared by all blocks, from the resampler's width to the language model's, as the
         paper's parameter counts imply (OpenFlamingo: none, each block reads the visual width).
-      num_new_tokens: `<EOC>` (OpenFlamingo: 2, with `<image>`).
+      num_new_tokens: tokens after the pretrained vocabulary: `<EOC>` (OpenFlamingo: 3, with `<image>` and `<PAD>`).
+      end_of_chunk: which of them is `<EOC>`, from 0; -1: none, the end of a sequence serves (IDEFICS).
+      image_tokens: which of them, in this order, stand for an image; empty for the plain text `<image>` of the paper
+        (OpenFlamingo: (1,); IDEFICS: (0, 1, 0)).
       new_rows_init_std: initial standard deviation of their embeddings (not stated in the paper).
       dtype: what it computes in, "float32" or "bfloat16"; norms, softmax and logits are float32 in any case.
     """
@@ -62,11 +65,22 @@ class FlamingoConfig:
     grafted_layers: int = 0
     project_visual: bool = True
     num_new_tokens: int = 1
+    end_of_chunk: int = 0
+    image_tokens: tuple[int, ...] = ()
     new_rows_init_std: float = 0.02
     dtype: str = "float32"
 
     def __post_init__(self):
         _ = self.plan  # refuses a placement that the language model has no layers for
+        if not -1 <= self.end_of_chunk < self.num_new_tokens:
+            raise ValueError(
+                f"FlamingoConfig.end_of_chunk is {self.end_of_chunk}; it is -1, or one of the new tokens, "
+                f"0 to {self.num_new_tokens - 1}"
+            )
+        if any(not 0 <= token < self.num_new_tokens for token in self.image_tokens):
+            raise ValueError(
+                f"FlamingoConfig.image_tokens is {self.image_tokens}; the new tokens are 0 to {self.num_new_tokens - 1}"
+            )
 
     @property
     def plan(self) -> LayerPlan:

@@ -15,6 +15,7 @@ from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.interop.locate import locate
 from flamingo_jax.interop.opening import open_model
 from flamingo_jax.interop.summary import summary
+from flamingo_jax.interop.vision.vit_tensors import Recipe
 from flamingo_jax.training.checkpoint_file import is_run, open_run
 
 
@@ -26,7 +27,7 @@ def convert(
     part: str = "",
     language: str = "",
     vision: str = "",
-    recipe: str = "",
+    recipe: str | Recipe = "",
     dtype: str = "",
     overwrite: bool = False,
 ) -> str:
@@ -52,17 +53,21 @@ def convert(
         _keep_apart(target, path)
     with contextlib.ExitStack() as stack:
         if is_run(locate(source)):
+            if language or vision or recipe:
+                raise WeightsError(
+                    f"{source} is a training run, which names its parts itself: leave out the flags for them"
+                )
             opened = open_run(locate(source), stack)
         else:
             opened = open_model(source, stack, language=language, vision=vision, part=part, recipe=recipe)
         parameters = opened.parameters()
-        with_text = opened.tokenizer is not None and part != "vision"
+        with_text = opened.tokenizer is not None and part != "vision" and to != "openflamingo"
         tokenizer = tokenizer_files(opened.tokenizer) if with_text else TokenizerFiles({}, {})
         stored = np.dtype(dtype) if dtype else None
         told = {"forms": opened.forms, "token_ids": tokenizer.ids}
         made = export(opened.config, parameters, to, part=part, dtype=stored, **told)
         _write(made, target, tokenizer.contents, overwrite)
-    lines = [f"{opened.kind} -> {to}: {target}", summary(parameters, made.target)]
+    lines = [f"{opened.kind} -> {to}: {target}", summary(parameters, made.target), *made.remarks]
     return "\n".join(lines + ([f"no tokenizer: {tokenizer.note}"] if tokenizer.note else []))
 
 

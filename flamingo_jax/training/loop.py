@@ -14,14 +14,13 @@ from jax.sharding import NamedSharding
 from flamingo_jax import config as config_lib
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
-from flamingo_jax.data.tokenizer import load_tokenizer
 from flamingo_jax.parallel.mesh import make_mesh
 from flamingo_jax.parallel.rules import batch_sharding, check_batches
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.interrupt import Interrupt
 from flamingo_jax.training.metrics import MetricsWriter, Progress
 from flamingo_jax.training.optimizer import schedule
-from flamingo_jax.training.run import RunConfig, set_up
+from flamingo_jax.training.run import RunConfig, run_tokenizer, set_up
 from flamingo_jax.training.step import Batch, LossConfig, make_step
 
 _logger = logging.getLogger(__name__)
@@ -41,8 +40,7 @@ def train(config: RunConfig, workdir: str) -> int:
     check_batches(sizes, make_mesh(config.mesh), config.mesh.rules)
     setup = set_up(config)
     _logger.info("%s", setup.parameter_table)
-    tokenizer = load_tokenizer(config.pretrained.tokenizer_path, config.model.language.vocab_size)
-    mixture = Mixture(config.mixture, tokenizer)
+    mixture = Mixture(config.mixture, run_tokenizer(config))
     rate = schedule(config.optimizer, config.steps)
     loss = LossConfig(mixture.weights, config.loss_per)
     step_fn = jax.jit(make_step(setup.model, setup.optimizer, rate, loss), donate_argnums=0)

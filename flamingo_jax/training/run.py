@@ -13,6 +13,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.mixture import MixtureConfig
+from flamingo_jax.data.tokenizer import NewTokens, Tokenizer, load_tokenizer
 from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
 from flamingo_jax.parallel.mesh import MeshConfig, make_mesh
@@ -74,6 +75,17 @@ class Setup:
         return sum(leaf.size for leaf in jax.tree.leaves(self.frozen if frozen else self.state.params))
 
 
+def run_tokenizer(config: RunConfig) -> Tokenizer:
+    """The tokenizer of a run's model, with the tokens that are new to it.
+
+    Raises:
+      FileNotFoundError, ValueError: there is none, or it is of another vocabulary.
+    """
+    model = config.model
+    new = NewTokens(model.num_new_tokens, model.end_of_chunk, model.image_tokens)
+    return load_tokenizer(config.pretrained.tokenizer_path, model.language.vocab_size, new)
+
+
 def set_up(config: RunConfig) -> Setup:
     """Loads the frozen weights, draws the trainable ones, and places both on the mesh."""
     model, mesh = Flamingo(config.model), make_mesh(config.mesh)
@@ -84,16 +96,19 @@ def set_up(config: RunConfig) -> Setup:
     shardings = param_shardings(boxed, mesh, config.mesh.rules)
 
     pretrained, fingerprint = load_pretrained(
-        config.pretrained, config.model, {path: leaf.shape for path, leaf in shapes.items()}
+        config.pretrained,
+        config.model,
+        {path: leaf.shape for path, leaf in shapes.items()},
+        {path for path, name in labels.items() if name != FROZEN},
     )
     by_path = traverse_util.flatten_dict(shardings, sep="/")
-    placed = {path: _place(leaf, by_path[path], labels[path]) for path, leaf in pretrained.items()}
-    del pretrained
+    # One by one, so that no more than a leaf is there twice.
+    placed = {path: _place(pretrained.pop(path), by_path[path]) for path in list(pretrained)}
     unloaded = [path for path, name in labels.items() if name == FROZEN and path not in placed]
     if unloaded:
         raise ConfigError(
             f"{len(unloaded)} frozen parameters come from no pretrained file, the first {unloaded[0]!r}: "
-            "a frozen parameter must be loaded; give it a trainable label"
+            "name one (PretrainedConfig.language, .vision or .flamingo), or give it a trainable label"
         )
     # Only what no file gives is drawn; a pretrained part that trains starts from its file.
     params = traverse_util.flatten_dict(
@@ -119,10 +134,8 @@ def set_up(config: RunConfig) -> Setup:
     )
 
 
-def _place(leaf: np.ndarray, sharding: NamedSharding, name: str) -> jax.Array:
-    """Puts each device's shard on it. What trains is float32, whatever it is stored in while frozen."""
-    if name != FROZEN:
-        leaf = leaf.astype(np.float32)
+def _place(leaf: np.ndarray, sharding: NamedSharding) -> jax.Array:
+    """Puts each device's shard on it."""
     return jax.make_array_from_callback(leaf.shape, sharding, lambda index: leaf[index])
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from flamingo_jax.data.tokenizer import IMAGE_TAG, Tokenizer, load_tokenizer
+from flamingo_jax.data.tokenizer import IMAGE_TAG, NewTokens, Tokenizer, load_tokenizer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "smollm2_tokens.json").read_text())
 CONTROL = range(17)  # SmolLM2's control tokens are its first 17
@@ -69,6 +69,24 @@ def test_decode_leaves_control_tokens_out_unless_asked(smollm2):
     assert smollm2.decode(ids, skip_control=False) == "<|im_start|>a dog<EOC><|im_end|>"
 
 
+@pytest.mark.parametrize(
+    ("new", "eoc", "tag", "spelled"),
+    [
+        (NewTokens(3, 0, (1,)), 0, (1,), "a<EOC><image><new 2>"),  # OpenFlamingo
+        (NewTokens(2, -1, (0, 1, 0)), None, (0, 1, 0), "a<new 0><new 1>"),  # IDEFICS
+    ],
+)
+def test_other_models_have_other_new_tokens(byte_folder, new, eoc, tag, spelled):
+    tokenizer = pickle.loads(pickle.dumps(load_tokenizer(str(byte_folder), 320, new)))
+    assert tokenizer.eoc_id == (tokenizer.eos_id if eoc is None else 320 + eoc)
+    assert tokenizer.image_tag_ids == tuple(320 + token for token in tag)
+    ids = [*tokenizer.encode("a"), *range(320, 320 + new.count)]
+    assert tokenizer.decode(ids) == "a"
+    assert tokenizer.decode(ids, skip_control=False) == spelled
+    with pytest.raises(ValueError, match="is not in the vocabulary of 320 tokens and"):
+        tokenizer.decode([320 + new.count])
+
+
 def test_decode_refuses_unknown_ids(smollm2):
     with pytest.raises(ValueError, match="token 49153 is not in the vocabulary"):
         smollm2.decode([smollm2.eoc_id + 1])
@@ -108,7 +126,7 @@ def test_json_without_ends_is_an_error(byte_folder):
 
 
 def test_table_smaller_than_vocabulary_is_an_error(byte_folder):
-    with pytest.raises(ValueError, match="100 rows cannot hold a vocabulary of 258"):
+    with pytest.raises(ValueError, match="100 rows and 1 new ones cannot hold a vocabulary of 258"):
         load_tokenizer(str(byte_folder), vocab_size=100)
 
 

@@ -95,7 +95,10 @@ def test_a_plan_by_hand():
 
 
 def test_a_real_model():
-    for changes in ({"cross_attention_every": 2, "cross_attention_first": 1}, {"cross_attention_every": 0}):
+    for changes in (
+        {"cross_attention_every": 2, "cross_attention_first": 1},
+        {"cross_attention_every": 0, "grafted_layers": 2},
+    ):
         config = tiny.config(**changes)
         stacked = {path: leaf.shape for path, leaf in flat_shapes(abstract_params(Flamingo(config))).items()}
         names = flatten_shapes(stacked, config.plan)

@@ -62,7 +62,6 @@ def load(model=tiny.CONFIG, frozen_dtype="float32", trainable=(), **paths):
 
 
 def test_a_folder_is_whole(folders):
-    assert native.is_native(folders[""])
     assert native.read_config(folders[""]) == tiny.CONFIG
     assert json.loads((folders[""] / "config.json").read_text())["format"] == "flamingo-jax"
     with open_tensors(folders[""] / "model.safetensors") as file:
@@ -170,7 +169,6 @@ def test_a_config_that_cannot_be_read(tmp_path, text, message):
 
 
 def test_a_folder_without_its_commit_marker(tmp_path):
-    assert not native.is_native(epath.Path(tmp_path))
     with pytest.raises(WeightsError, match="no complete folder"):
         native.read_config(epath.Path(tmp_path))
 
@@ -188,6 +186,17 @@ def test_a_tokenizer_must_be_named():
     assert PretrainedConfig("a", flamingo="b", tokenizer="c").tokenizer_path == "c"
     with pytest.raises(WeightsError, match="set its tokenizer"):
         _ = PretrainedConfig(vision="a").tokenizer_path
+
+
+def test_a_config_that_no_tensor_contradicts_is_warned_of(folders, caplog):
+    load(language=folders["language"])
+    assert not caplog.records
+    other = tiny.config(language=dataclasses.replace(tiny.LANGUAGE, rope_theta=5e5, windows=(4, 0), max_length=32))
+    load(other, language=folders["language"])
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert "rope_theta 10000.0, not 500000.0; layer_windows (0, 0, 0, 0, 0), not (4, 0, 4, 0, 4)" in said
+    assert "max_length" not in said
 
 
 def test_object_stores(folders, object_store, tmp_path):

@@ -97,22 +97,27 @@ def _renamed(path: epath.Path, size: int) -> Iterator[epath.Path]:
         partial.mkdir()
         yield partial
         _sync(partial)
-        if path.exists():
-            path.rename(old)
         try:
+            if path.exists():
+                path.rename(old)
             partial.rename(path)
         except BaseException:
-            if old.exists():
+            if old.exists() and not path.exists():
                 old.rename(path)
             raise
-        _sync(path.parent)
     except BaseException:
         partial.rmtree(missing_ok=True)
         with contextlib.suppress(OSError):  # another program may have put something there
             for parent in made:
                 parent.rmdir()
         raise
-    old.rmtree(missing_ok=True)
+    try:
+        old.rmtree(missing_ok=True)
+    except KeyboardInterrupt:
+        old.rmtree(missing_ok=True)
+        raise
+    with contextlib.suppress(OSError):  # some file systems have no such thing
+        _sync(path.parent)
 
 
 def _sync(folder: epath.Path) -> None:

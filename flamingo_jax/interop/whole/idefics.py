@@ -172,6 +172,9 @@ def from_hf(config: Mapping[str, Any]) -> FlamingoConfig:
         cross_attention_first=0,
         project_visual=False,
         num_new_tokens=top["additional_vocab_size"],
+        end_of_chunk=-1,
+        # An image is <fake_token_around_image><image><fake_token_around_image>.
+        image_tokens=(0, 1, 0) if top["additional_vocab_size"] >= 2 else (),
     )
 
 

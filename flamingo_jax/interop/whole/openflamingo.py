@@ -293,6 +293,7 @@ def _config(
         cross_attention_first=max(every - 1, 0),
         project_visual=False,
         num_new_tokens=num_new_tokens,
+        image_tokens=(1,),
     )
 
 

@@ -290,7 +290,7 @@ def test_other_files_are_no_openflamingo():
     ("changes", "message"),
     [
         ({"cross_attention_first": 0}, "cross_attention_first is 0 .OpenFlamingo: 1."),
-        ({"num_new_tokens": 1}, "num_new_tokens is 1"),
+        ({"image_tokens": (), "num_new_tokens": 1}, r"num_new_tokens is 1.*image_tokens is \(\)"),
         ({"project_visual": True}, "project_visual is True"),
         (
             {"resampler.activation": "squared_relu", "resampler.num_heads": 4},
