@@ -73,3 +73,11 @@ def init(model: Flamingo, seed: int = 0) -> dict:
 def forward(model: Flamingo):
     """The compiled forward pass of `model`, shared by the tests."""
     return jax.jit(model.apply)
+
+
+@functools.cache
+def vision_size(vision) -> int:
+    """Parameters of an encoder."""
+    images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.uint8)
+    shapes = jax.eval_shape(vision.make("float32").init, jax.random.key(0), images)
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes))

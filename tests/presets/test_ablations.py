@@ -1,7 +1,6 @@
 """Every file of gin/ablations: its parameter count moves as the paper's table says, and a small one trains."""
 
 import dataclasses
-import functools
 from pathlib import Path
 
 import jax
@@ -55,19 +54,13 @@ def at_the_root(monkeypatch):
     monkeypatch.chdir(ROOT)
 
 
-@functools.cache
-def vision_size(vision) -> int:
-    """Parameters of an encoder."""
-    images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.uint8)
-    shapes = jax.eval_shape(vision.make("float32").init, jax.random.key(0), images)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
-
-
 def size(model: FlamingoConfig) -> int:
     """Parameters of a whole model; its encoder, slow to trace, is counted apart and once."""
     light = dataclasses.replace(tiny.VISION, head_width=model.vision.output_width)
     shapes = flat_shapes(abstract_params(Flamingo(dataclasses.replace(model, vision=light))))
-    return vision_size(model.vision) + sum(leaf.size for name, leaf in shapes.items() if "vision_encoder" not in name)
+    return tiny.vision_size(model.vision) + sum(
+        leaf.size for name, leaf in shapes.items() if "vision_encoder" not in name
+    )
 
 
 def test_every_row_has_its_file():
