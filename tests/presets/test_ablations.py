@@ -90,13 +90,16 @@ def shrink(run: RunConfig) -> RunConfig:
     else:
         assert isinstance(model.vision, ViTConfig)
         narrow = {"width": 16, "num_layers": 2, "num_heads": 2, "hidden_width": 32}
+    vision = dataclasses.replace(model.vision, **narrow)
+    if model.vision == resolve(BASELINE).model.vision and not any(label == "vision" for _, label in run.freezing):
+        vision = tiny.VISION  # it is not what this file is about, and takes long to compile
     return dataclasses.replace(
         run,
         optimizer=dataclasses.replace(run.optimizer, learning_rate=1e-2, warmup_steps=1),
         model=dataclasses.replace(
             model,
             language=dataclasses.replace(model.language, **(language | heads)),
-            vision=dataclasses.replace(model.vision, **narrow),
+            vision=vision,
             resampler=dataclasses.replace(model.resampler, width=24, num_latents=4, **resampler),
             cross_attention=dataclasses.replace(model.cross_attention, **heads),
         ),
