@@ -8,6 +8,8 @@ EXTRAS = {
     # Accelerators: JAX's own extras pick the matching plugin.
     "tpu": ["jax[tpu]"],
     "cuda": ["jax[cuda12]"],
+    # gs:// paths, of weights, datasets and workdirs.
+    "gcs": ["etils[epath-gcs]>=1.7"],
     # Building corpora (data_pipelines).
     "data": ["selectolax>=0.4"],
     # Few-shot evaluation and chat need nothing beyond the core so far.

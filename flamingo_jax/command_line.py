@@ -10,12 +10,23 @@ from tqdm import tqdm
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.errors import RecordError, SkipRateError
+from flamingo_jax.data.tokenizer import TokenizerError
 from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.training.checkpoints import CheckpointError
 
 # What a user can mend. Everything else is a bug, and shows its traceback.
-USER_ERRORS = (OSError, ConfigError, WeightsError, CheckpointError, PromptError, RecordError, SkipRateError)
+USER_ERRORS = (
+    OSError,
+    ConfigError,
+    WeightsError,
+    TokenizerError,
+    CheckpointError,
+    PromptError,
+    RecordError,
+    SkipRateError,
+)
+_STORAGE_PACKAGES = ("etils", "fsspec")  # They open gs:// and the like, each with a package of its own.
 
 
 def define_run_flags() -> None:
@@ -55,5 +66,22 @@ def run(main: Callable[[], int | None]) -> None:
         except USER_ERRORS as error:
             print(f"error: {error}", file=sys.stderr)
             return 2
+        except ImportError as error:
+            if not _lacks_storage(error):
+                raise
+            print(f"error: {error} (gs:// paths need: pip install 'flamingo-jax[gcs]')", file=sys.stderr)
+            return 2
 
     app.run(guarded)
+
+
+def _lacks_storage(error: ImportError) -> bool:
+    """Whether a path's scheme needs a package that is not installed: the storage library itself raised this.
+
+    Any other import that fails is a bug, ours or of an installation.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    raised_in = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
+    return raised_in.partition(".")[0] in _STORAGE_PACKAGES

@@ -1,5 +1,6 @@
 """What a user sees of a mistake: one line on stderr, exit status 2, and nothing written."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ PROGRAM = """
 import logging, sys
 from absl import flags
 from flamingo_jax import command_line
+from flamingo_jax.data.tokenizer import TokenizerError
 from flamingo_jax.training.checkpoints import CheckpointError
 
 flags.DEFINE_boolean("seen", False, "help")
@@ -43,6 +45,7 @@ def one_error(done: subprocess.CompletedProcess) -> str:
     [
         ("none", 0, []),
         ("CheckpointError", 2, ["error: the reason"]),
+        ("TokenizerError", 2, ["error: the reason"]),
         ("KeyboardInterrupt", 130, ["interrupted"]),
     ],
 )
@@ -55,6 +58,8 @@ def test_a_bug_shows_its_traceback_and_a_stray_argument_is_refused():
     done = run("-c", PROGRAM, "ZeroDivisionError")
     assert done.returncode == 1
     assert "Traceback" in done.stderr and done.stderr.endswith("ZeroDivisionError: the reason\n")
+    done = run("-c", PROGRAM, "ImportError")
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (1, "ImportError: the reason")
     assert "unexpected argument 'seen'" in one_error(run("-c", PROGRAM, "none", "seen"))
 
 
@@ -87,6 +92,29 @@ def test_damaged_weights(tiny_gin, tmp_path):
     damaged = tmp_path / "damaged.safetensors"
     damaged.write_bytes(weights.read_bytes()[:-100])
     assert str(damaged) in train(tiny_gin, tmp_path, f"--gin=pretrained.PretrainedConfig.language = '{damaged}'")
+
+
+def test_weights_without_a_tokenizer(tiny_gin, tmp_path):
+    weights = tmp_path / "language.safetensors"
+    weights.write_bytes(b"not read before the tokenizer")
+    paths = [f"--gin=pretrained.PretrainedConfig.{name}" for name in ("language", "tokenizer")]
+    said = train(tiny_gin, tmp_path, f"{paths[0]} = '{weights}'", f"{paths[1]} = ''")
+    assert f"{weights}: no tokenizer.json" in said and "PretrainedConfig.tokenizer" in said
+
+
+@pytest.fixture
+def without_gcsfs(tmp_path_factory, monkeypatch):
+    """Processes in which the package behind gs:// cannot be imported, whether it is installed or not."""
+    folder = tmp_path_factory.mktemp("shadow")
+    (folder / "gcsfs.py").write_text("raise ImportError('shadowed')\n")
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+
+
+@pytest.mark.parametrize("binding", ["", "--gin=pretrained.PretrainedConfig.tokenizer = 'gs://bucket/tokenizer.json'"])
+def test_a_bucket_without_its_package(without_gcsfs, tiny_gin, tmp_path, binding):
+    workdir = [] if binding else ["--workdir=gs://bucket/run"]  # the last --workdir counts
+    said = train(tiny_gin, tmp_path, *filter(None, [binding]), *workdir)
+    assert "gcsfs" in said and "pip install 'flamingo-jax[gcs]'" in said
 
 
 @pytest.mark.parametrize("command", [["evaluate", "--dataset=m3w"], ["generate", "--prompt=hello"]])

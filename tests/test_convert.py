@@ -14,6 +14,7 @@ import pytest
 from etils import epath
 
 from flamingo_jax import config as config_lib
+from flamingo_jax.data import tokenizer_files
 from flamingo_jax.interop import native
 from flamingo_jax.interop.files.safetensors_writer import write_safetensors
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
@@ -22,7 +23,7 @@ from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
 from flamingo_jax.interop.vision.vit_tensors import Recipe
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.conversion import convert
-from flamingo_jax.training.run import RunConfig, set_up
+from flamingo_jax.training.run import RunConfig, Setup, set_up
 from tests import language_goldens
 from tests.interop.vision import vit_peers
 from tests.interop.whole.support import golden
@@ -53,6 +54,14 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
     for name, array in theirs.items():
         assert (ours[name].shape, ours[name].dtype) == (array.shape, array.dtype), name
         assert ours[name].tobytes() == array.tobytes(), name
+
+
+def save(workdir: Path, config: RunConfig) -> Setup:
+    """Sets a run up and writes its first checkpoint."""
+    setup = set_up(config)
+    with Checkpoints(epath.Path(workdir), config.checkpoints) as checkpoints:
+        checkpoints.save(setup.state, config, setup.fingerprint)
+    return setup
 
 
 @pytest.mark.parametrize("case", language_goldens.CASES)
@@ -147,7 +156,7 @@ def test_openflamingo_in_and_out(tmp_path, openflamingo):
     assert "language_model/gated_cross_attention" in said
     assert "comes from checkpoint.pt" in said  # the language model's own table
     said = convert(str(tmp_path / "native"), str(tmp_path / "out"), to="openflamingo")
-    assert "frozen: the checkpoints of the language model and of the vision encoder have it" in said
+    assert "if it was trained since, export it with --to=huggingface --part=vision" in said
     assert "make OpenFlamingo's PerceiverResampler with depth=2 before loading" in said
     peer = tensors_of(openflamingo["checkpoint"])
     del peer["lang_encoder.lm_head.weight"]  # the embedding table once more: that of an MPT is tied
@@ -155,6 +164,28 @@ def test_openflamingo_in_and_out(tmp_path, openflamingo):
     convert(str(tmp_path / "out/checkpoint.pt"), str(tmp_path / "again"), **sides)
     assert_same(tensors_of(tmp_path / "again"), tensors_of(tmp_path / "native"))
     assert (tmp_path / "again/config.json").read_text() == (tmp_path / "native/config.json").read_text()
+
+
+def test_openflamingo_of_a_run_that_trained_its_language_model(tmp_path, openflamingo, tiny_config):
+    """What was trained and has no place in the format is said to be lost; what was frozen, not."""
+    sides = {part: str(openflamingo[part]) for part in ("language", "vision")}
+    convert(str(openflamingo["checkpoint"]), str(tmp_path / "native"), **sides)
+    own, source = tiny_config.optimizer, tmp_path / "native"
+    run = dataclasses.replace(
+        tiny_config,
+        model=native.read_config(epath.Path(source)),
+        pretrained=PretrainedConfig(flamingo=str(source), tokenizer=tiny_config.pretrained.tokenizer),
+        optimizer=dataclasses.replace(own, policies={"all": own.policies["cross_attention"]}),
+        freezing=((r"vision_encoder/.*", "frozen"), (r".*", "all")),
+    )
+    save(tmp_path / "run", run)
+    said = convert(str(tmp_path / "run"), str(tmp_path / "out"), to="openflamingo")
+    left = {line.split("): ")[1]: line for line in said.splitlines() if "; " in line and "): " in line}
+    remedy = "export it with --to=huggingface --part=language"
+    lost = left[f"trained, but OpenFlamingo's checkpoints have no place for it: {remedy}"]
+    assert "language_model/" in lost and "vision_encoder/" not in lost
+    frozen = left["frozen: the checkpoints of the language model and of the vision encoder have it"]
+    assert "vision_encoder/" in frozen and "language_model/" not in frozen
 
 
 def test_openflamingo_needs_its_parts(tmp_path, openflamingo):
@@ -176,7 +207,8 @@ def test_idefics_in_and_out_and_its_parts(tmp_path):
     source = write_folder(tmp_path / "in", peer, {"config.json": json.loads(str(stored["config"]))})
     said = convert(str(source), str(tmp_path / "native"))
     assert said.startswith("IDEFICS -> native: ") and "before the last norm" in said
-    convert(str(tmp_path / "native"), str(tmp_path / "out"), to="idefics")
+    said = convert(str(tmp_path / "native"), str(tmp_path / "out"), to="idefics")
+    assert "model.vision_model.post_layernorm.weight (ones): transformers wants it" in said
     assert json.loads((tmp_path / "out/preprocessor_config.json").read_text())["image_size"]
     back, norm = tensors_of(tmp_path / "out"), "model.vision_model.post_layernorm."
     assert_same({n: x for n, x in back.items() if norm not in n}, {n: x for n, x in peer.items() if norm not in n})
@@ -212,10 +244,8 @@ def test_types_are_cast_on_request(tmp_path, openflamingo):
 @pytest.fixture(scope="module")
 def run(tiny_config, tmp_path_factory) -> dict:
     """A tiny run with a checkpoint: its `workdir`, the model's `params` by path, and `native`, what it converts to."""
-    root, setup = tmp_path_factory.mktemp("run"), set_up(tiny_config)
-    workdir = root / "workdir"
-    with Checkpoints(epath.Path(workdir), tiny_config.checkpoints) as checkpoints:
-        checkpoints.save(setup.state, tiny_config, setup.fingerprint)
+    root = tmp_path_factory.mktemp("run")
+    workdir, setup = root / "workdir", save(root / "workdir", tiny_config)
     flat = {}
     for tree in (setup.state.params, setup.frozen):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
@@ -235,22 +265,16 @@ def test_a_training_run_comes_out_as_it_was(run, tiny_config):
     assert_same(loaded, params)
     _, before = load_pretrained(tiny_config.pretrained, tiny_config.model, shapes)
     assert fingerprint == before
-    assert (
-        load_pretrained(
-            dataclasses.replace(whole, language=tiny_config.pretrained.language), tiny_config.model, shapes
-        )[1]
-        == before
-    )
+    mixed = dataclasses.replace(whole, language=tiny_config.pretrained.language)
+    assert load_pretrained(mixed, tiny_config.model, shapes)[1] == before
     assert whole.tokenizer_path == str(run["native"])
     assert (run["native"] / "tokenizer.json").exists()
 
 
 def test_model_gin_builds_the_same_model(tmp_path, run, tiny_gin):
-    text = tiny_gin.read_text()
-    kept = [
-        line for line in text.splitlines() if not line.startswith(("from", "import")) and _module(line) not in _MODEL
-    ]
-    imports = [line for line in text.splitlines() if line.startswith("from")]
+    lines = tiny_gin.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("from", "import")) and _module(line) not in _MODEL]
+    imports = [line for line in lines if line.startswith("from")]
     (tmp_path / "run.gin").write_text("\n".join([*imports, f"include '{run['native']}/model.gin'", *kept]))
     made = config_lib.resolve(RunConfig, [str(tmp_path / "run.gin")], [])
     assert made == config_lib.resolve(RunConfig, [str(tiny_gin)], [])
@@ -296,10 +320,36 @@ def test_unknown_and_truncated_sources(tmp_path, openflamingo):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_output_may_not_be_the_source(openflamingo):
-    for output in (openflamingo["language"], openflamingo["language"].parent):
+def test_the_output_may_not_be_the_source(tmp_path, openflamingo, run, tiny_gin):
+    source = openflamingo["language"]
+    (tmp_path / "folder").symlink_to(source)
+    (tmp_path / "cache").mkdir()
+    for path in source.iterdir():
+        (tmp_path / "cache" / path.name).symlink_to(path)
+    for read, output in (
+        (source, source),
+        (source, source.parent),
+        (tmp_path / "folder", source),
+        (tmp_path / "cache/model.safetensors.index.json", tmp_path / "cache"),
+        (run["workdir"], tiny_gin.parent),  # of the pretrained weights, which the run's config alone names
+    ):
         with pytest.raises(WeightsError, match="is, or contains, the source"):
-            convert(str(openflamingo["language"]), str(output), overwrite=True)
+            convert(str(read), str(output), overwrite=True)
+
+
+def test_only_what_a_conversion_writes_is_overwritten(tmp_path, openflamingo):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "out")
+    for name in ("config.json", *tokenizer_files._NAMES):
+        (tmp_path / "out" / name).touch()
+    for foreign in ("notes.txt", "adapter_model.safetensors"):
+        (tmp_path / "out" / foreign).touch()
+        with pytest.raises(WeightsError, match=rf"no folder that a conversion wrote \(it holds {foreign}\)"):
+            convert(str(openflamingo["language"]), str(tmp_path / "out"), overwrite=True)
+        (tmp_path / "out" / foreign).unlink()
+    for output in ("out", "out", "link"):  # the second time, its own
+        convert(str(openflamingo["language"]), str(tmp_path / output), overwrite=True)
+    assert (tmp_path / "link").is_symlink() and tensors_of(tmp_path / "out")
 
 
 SLOWLY = """

@@ -20,6 +20,11 @@ EOC_NAME = "<EOC>"
 # `tokenizer.ggml.pre` of a GGUF file -> are digits set apart one by one before the split of GPT-2?
 _DIGITS_APART = {"gpt-2": False, "smollm": True, "starcoder": True, "refact": True, "command-r": True}
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # `tokenizer.ggml.token_type`
+_SET_ANOTHER = "set PretrainedConfig.tokenizer to the model's tokenizer.json, or to the folder that holds it"
+
+
+class TokenizerError(ValueError):
+    """There is no tokenizer where one is looked for, or it cannot serve the model; the message says what to do."""
 
 
 class NewTokens(NamedTuple):
@@ -66,18 +71,18 @@ class Tokenizer:
           new: the tokens after it. The backend may know them too.
 
         Raises:
-          ValueError: the table is smaller than the vocabulary, or an id lies outside it.
+          TokenizerError: the table is smaller than the vocabulary, or an id lies outside it.
         """
         entries = backend.get_vocab_size(with_added_tokens=True)
         self.vocab_size = entries if vocab_size is None else vocab_size
         if self.vocab_size + new.count < entries:
-            raise ValueError(
+            raise TokenizerError(
                 f"an embedding table of {vocab_size} rows and {new.count} new ones cannot hold a vocabulary of "
                 f"{entries} tokens"
             )
         for name, token in (("bos_id", bos_id), ("eos_id", eos_id)):
             if not 0 <= token < self.vocab_size:
-                raise ValueError(f"{name} {token} is not in the vocabulary of {self.vocab_size} tokens")
+                raise TokenizerError(f"{name} {token} is not in the vocabulary of {self.vocab_size} tokens")
         self.bos_id, self.eos_id, self._new = bos_id, eos_id, new
         self.eoc_id = eos_id if new.end_of_chunk < 0 else self.vocab_size + new.end_of_chunk
         # Web text that spells a control token is text about that token: it must not act as one.
@@ -146,23 +151,32 @@ class Tokenizer:
         """The byte-level BPE tokenizer that a GGUF file carries in its metadata.
 
         Raises:
-          ValueError: the file is damaged or not GGUF, or its tokenizer is of a kind that is not rebuilt here.
+          WeightsError: the file is damaged or not GGUF.
+          TokenizerError: its tokenizer is of a kind that is not rebuilt here, incomplete, or another model's.
         """
         with open_tensors(path) as file:
             data = file.metadata
         try:
             model, pre = data["tokenizer.ggml.model"], data.get("tokenizer.ggml.pre", "gpt-2")
             if model != "gpt2" or pre not in _DIGITS_APART:
-                raise ValueError(
+                raise TokenizerError(
                     f"{path}: tokenizer {model!r} with pre-tokenizer {pre!r} cannot be rebuilt from a GGUF file (known:"
-                    f" 'gpt2' with {', '.join(_DIGITS_APART)}); give the model's tokenizer.json instead"
+                    f" 'gpt2' with {', '.join(_DIGITS_APART)}); {_SET_ANOTHER}"
                 )
             tokens, kinds = data["tokenizer.ggml.tokens"], data["tokenizer.ggml.token_type"]
             merges = [tuple(merge.split(" ", 1)) for merge in data["tokenizer.ggml.merges"]]
             bos, eos = data["tokenizer.ggml.bos_token_id"], data["tokenizer.ggml.eos_token_id"]
         except KeyError as error:
-            raise ValueError(f"{path}: no {error} in the metadata; give the model's tokenizer.json instead") from None
-        backend = tokenizers.Tokenizer(models.BPE({token: index for index, token in enumerate(tokens)}, merges))
+            raise TokenizerError(f"{path}: no {error} in the metadata; {_SET_ANOTHER}") from None
+        try:
+            bpe = models.BPE({token: index for index, token in enumerate(tokens)}, merges)
+        except Exception as error:  # The package raises bare Exception.
+            raise TokenizerError(f"{path}: its tokenizer is damaged ({error}); {_SET_ANOTHER}") from error
+        if len(kinds) != len(tokens):
+            raise TokenizerError(
+                f"{path}: its tokenizer is damaged ({len(tokens)} tokens, {len(kinds)} types); {_SET_ANOTHER}"
+            )
+        backend = tokenizers.Tokenizer(bpe)
         gpt2 = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         digits = [pre_tokenizers.Digits(individual_digits=True)] if _DIGITS_APART[pre] else []
         backend.pre_tokenizer = pre_tokenizers.Sequence([*digits, gpt2])
@@ -171,7 +185,7 @@ class Tokenizer:
             if kind in (_UNKNOWN, _CONTROL, _USER_DEFINED):
                 special = kind != _USER_DEFINED
                 backend.add_tokens([tokenizers.AddedToken(token, special=special, normalized=False)])
-        return cls(backend, bos_id=int(bos), eos_id=int(eos), vocab_size=vocab_size, new=new)
+        return cls._of_file(path, backend, int(bos), int(eos), vocab_size, new)
 
     @classmethod
     def from_json(cls, path: epath.PathLike, vocab_size: int | None = None, new: NewTokens = ONLY_EOC) -> "Tokenizer":
@@ -182,42 +196,59 @@ class Tokenizer:
         also says how many rows the embedding table has.
 
         Raises:
-          ValueError: the file cannot be read as a tokenizer, or no end-of-sequence token is named.
+          FileNotFoundError: there is no such file.
+          TokenizerError: the file cannot be read as a tokenizer, no end-of-sequence token is named, a file beside it is
+            damaged or of another tokenizer, or the tokenizer is another model's.
         """
         path = epath.Path(path)
+        content = path.read_bytes()
         try:
-            backend = tokenizers.Tokenizer.from_str(path.read_text())
-        except OSError:
-            raise
+            backend = tokenizers.Tokenizer.from_str(content.decode())
         except Exception as error:  # The package raises bare Exception.
-            raise ValueError(f"{path}: not a tokenizer.json: {error}") from error
+            raise TokenizerError(f"{path}: not a tokenizer.json ({error}); {_SET_ANOTHER}") from error
         config = _json_beside(path, "config.json")
         eos = _end(path, backend, config, "eos")
         if eos is None:
-            raise ValueError(f"{path}: no file beside it names the end-of-sequence token (eos_token)")
+            raise TokenizerError(
+                f"{path}: no file beside it names the end-of-sequence token; add a tokenizer_config.json with its "
+                f'"eos_token", or {_SET_ANOTHER}'
+            )
         bos = _end(path, backend, config, "bos")
         size = config.get("vocab_size") if vocab_size is None else vocab_size
-        return cls(backend, bos_id=eos if bos is None else bos, eos_id=eos, vocab_size=size, new=new)
+        return cls._of_file(path, backend, eos if bos is None else bos, eos, size, new)
+
+    @classmethod
+    def _of_file(cls, path, backend, bos_id: int, eos_id: int, vocab_size: int | None, new: NewTokens) -> "Tokenizer":
+        try:
+            return cls(backend, bos_id=bos_id, eos_id=eos_id, vocab_size=vocab_size, new=new)
+        except TokenizerError as error:
+            raise TokenizerError(f"{path}: is it another model's tokenizer? {error}; {_SET_ANOTHER}") from None
 
 
 def load_tokenizer(path: str, vocab_size: int | None = None, new: NewTokens = ONLY_EOC) -> Tokenizer:
-    """The tokenizer in a `.gguf` file, in a `tokenizer.json`, or in a folder that holds the latter.
+    """The tokenizer in a `.gguf` file, in a `tokenizer.json`, in a folder that holds the latter, or beside weights.
 
-    `path` may be local, `gs://` or `package://NAME/FILE`. `vocab_size`: rows of the embedding table, if the files do
-    not say it. `new`: the tokens after it.
+    `path` may be local, `gs://` or `package://NAME/FILE`. A file of weights that carries no tokenizer, such as
+    `model.safetensors` or an index of shards, stands for its folder. `vocab_size`: rows of the embedding table, if the
+    files do not say it. `new`: the tokens after it.
 
     Raises:
       FileNotFoundError: there is no such file.
-      ValueError: it is no tokenizer that can be used.
+      WeightsError: a GGUF file is damaged.
+      TokenizerError: it is no tokenizer that can be used, or there is none in the folder.
     """
     found = locate(path)
-    if found.is_dir():
-        found = locate(str(found / "tokenizer.json"))
     if found.suffix == ".gguf":
         return Tokenizer.from_gguf(found, vocab_size, new)
-    if found.suffix == ".json":
-        return Tokenizer.from_json(found, vocab_size, new)
-    raise ValueError(f"{path}: a tokenizer is read from a .gguf file or a tokenizer.json")
+    if found.suffix != ".json" or found.name.endswith(".index.json"):
+        folder = found if found.is_dir() else found.parent
+        found = folder / "tokenizer.json"
+        if not found.exists():
+            raise TokenizerError(
+                f"{path}: no tokenizer.json in {folder}, and a tokenizer is read from one or from a .gguf file; "
+                f"{_SET_ANOTHER}"
+            )
+    return Tokenizer.from_json(found, vocab_size, new)
 
 
 def _restore(backend: str, bos_id: int, eos_id: int, vocab_size: int, new: NewTokens) -> Tokenizer:
@@ -227,14 +258,33 @@ def _restore(backend: str, bos_id: int, eos_id: int, vocab_size: int, new: NewTo
 
 def _json_beside(path: epath.Path, name: str) -> dict[str, Any]:
     file = path.parent / name
-    return json.loads(file.read_text()) if file.exists() else {}
+    if not file.exists():
+        return {}
+    content = file.read_bytes()
+    try:
+        data = json.loads(content)
+    except ValueError as error:
+        raise TokenizerError(f"{file} is damaged ({error}); fetch it again, or {_SET_ANOTHER}") from error
+    if not isinstance(data, dict):
+        raise TokenizerError(f"{file} is no JSON object; fetch it again, or {_SET_ANOTHER}")
+    return data
 
 
 def _end(path: epath.Path, backend: tokenizers.Tokenizer, config: dict[str, Any], which: str) -> int | None:
     for name in ("tokenizer_config.json", "special_tokens_map.json"):
         token = _json_beside(path, name).get(f"{which}_token")
         content = token.get("content") if isinstance(token, dict) else token
-        if content is not None:
-            return backend.token_to_id(content)
+        if content is None:
+            continue
+        index = backend.token_to_id(content) if isinstance(content, str) else None
+        if index is None:
+            raise TokenizerError(
+                f"{path.parent / name}: {which}_token {content!r} is not in the vocabulary of {path}; take both files "
+                f"from one model, or {_SET_ANOTHER}"
+            )
+        return index
     token = config.get(f"{which}_token_id")
-    return token[0] if isinstance(token, list) else token
+    token = next(iter(token), None) if isinstance(token, list) else token
+    if token is not None and not isinstance(token, int):
+        raise TokenizerError(f"{path.parent / 'config.json'}: {which}_token_id is {token!r}, no number; {_SET_ANOTHER}")
+    return token

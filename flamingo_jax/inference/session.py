@@ -59,9 +59,10 @@ class Session:
         """Loads the frozen weights and the newest checkpoint of a workdir.
 
         Raises:
-          ConfigError, CheckpointError, WeightsError: what is missing or does not fit.
+          ConfigError, CheckpointError, WeightsError, TokenizerError: what is missing or does not fit.
         """
         run = load_run(workdir)
+        tokenizer = run_tokenizer(run)  # before the weights, which take long
         setup = set_up(run)
         with Checkpoints(epath.Path(workdir), run.checkpoints) as checkpoints:
             step = checkpoints.latest
@@ -72,7 +73,7 @@ class Session:
             run,
             setup.model,
             merge(state.params, setup.frozen),
-            run_tokenizer(run),
+            tokenizer,
             step,
             setup.count(frozen=False),
             setup.count(frozen=True),

@@ -143,6 +143,7 @@ class Target:
       rules: how, in the order in which the tensors are written.
       specs: shape and stored type of each tensor, in that order.
       dropped: the parameters that are left behind.
+      constants: the tensors among them that no parameter gives.
     """
 
     def __init__(
@@ -190,10 +191,10 @@ class Target:
         self.rules = sorted(weights.rules, key=lambda rule: order[rule.ours[0]])
         self._rules = {rule.theirs: rule for rule in self.rules}
         self._parameters = parameters
-        self._constants = dict(constants or {})
+        self.constants = dict(constants or {})
         self.specs = {rule.theirs: self._spec(rule, dtype) for rule in self.rules}
         types = collections.Counter(spec.dtype for spec in self.specs.values()).most_common(1)
-        for name, array in self._constants.items():
+        for name, array in self.constants.items():
             self.specs[name] = TensorSpec(array.shape, types[0][0] if types else array.dtype)
 
     def _spec(self, rule: Rule, dtype: np.dtype | None) -> TensorSpec:
@@ -205,8 +206,8 @@ class Target:
 
     def read(self, name: str) -> np.ndarray:
         """The tensor of that name, in the type that its parameters have (in common)."""
-        if name in self._constants:
-            return self._constants[name]
+        if name in self.constants:
+            return self.constants[name]
         ours = self._rules[name].ours
         stored = _common([self._parameters.specs[part].dtype for part in ours])
         return self._rules[name].layout.to_theirs([cast(self._parameters[part], stored, part) for part in ours])

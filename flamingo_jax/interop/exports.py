@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,7 @@ from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.vision.vit import ViTConfig
 
 FORMATS = ("native", "huggingface", "openflamingo", "idefics")
-_FROZEN = "frozen: the checkpoints of the language model and of the vision encoder have it"
-_NOT_IN_OPENFLAMINGO = (Drop(parts.LANGUAGE_NAMES, _FROZEN), Drop(parts.VISION_NAMES, _FROZEN))
+_PARTS = (("language", parts.LANGUAGE_NAMES), ("vision", parts.VISION_NAMES))
 
 # What model.gin binds: it is included in the gin file of a run.
 _BOUND = (
@@ -73,6 +72,7 @@ def export(
     dtype: np.dtype | None = None,
     forms: Mapping[str, str] | None = None,
     token_ids: Mapping[str, int] | None = None,
+    trained: Collection[str] | None = None,
 ) -> Export:
     """Decides how a model is written.
 
@@ -84,6 +84,7 @@ def export(
       forms: the family of the language model and the scheme of the vision encoder, by part: for transformers, they are
         preferred over others that have a form for the same model.
       token_ids: of the tokenizer's ends, to be noted in config.json (`eos_token_id`).
+      trained: canonical names of the parameters that a training run has changed; None where nothing tells them.
 
     Raises:
       WeightsError: the format has no form for the model; says what is in the way.
@@ -110,7 +111,7 @@ def export(
         raise WeightsError(f"--to={to} takes a whole Flamingo, not a part of one")
     if to == "openflamingo":
         openflamingo.check_export(config)
-        target = Target(parameters, openflamingo.weight_map(config), dtype, _NOT_IN_OPENFLAMINGO)
+        target = Target(parameters, openflamingo.weight_map(config), dtype, _not_in_openflamingo(config, trained))
         return Export(config, target, torch=True, remarks=openflamingo.export_remarks(config))
     data = idefics.to_hf(config)
     target = Target(parameters, idefics.weight_map(config), dtype, (), idefics.constants(config))
@@ -119,6 +120,23 @@ def export(
         "preprocessor_config.json": _json(idefics.preprocessor(config)),
     }
     return Export(config, target, texts=texts)
+
+
+def _not_in_openflamingo(config: FlamingoConfig, trained: Collection[str] | None) -> list[Drop]:
+    """Why parameters of the language model and the vision encoder are left out: no loss, unless they were trained."""
+    drops = []
+    for part, names in _PARTS:
+        # Of vision encoders, transformers knows some of the ViTs at most.
+        to = "huggingface" if part == "language" or isinstance(config.vision, ViTConfig) else "native"
+        remedy = f"export it with --to={to} --part={part}"
+        if changed := [name for name in trained or () if re.fullmatch(names, name)]:
+            reason = f"trained, but OpenFlamingo's checkpoints have no place for it: {remedy}"
+            drops.append(Drop("|".join(map(re.escape, changed)), reason))
+        reason = "frozen: the checkpoints of the language model and of the vision encoder have it"
+        if trained is None:
+            reason = f"left to the checkpoint that the {part} part came from; if it was trained since, {remedy}"
+        drops.append(Drop(names, reason))
+    return drops
 
 
 def _take(config: Any, part: str) -> tuple[Any, Sequence[Drop]]:

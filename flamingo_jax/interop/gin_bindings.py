@@ -9,8 +9,9 @@ from typing import Any
 def gin_bindings(config: Any, target: str) -> str:
     """The text of a gin file that binds `target` to a reference which builds `config`.
 
-    Fields that have their default are left out. A class of which there are several different instances gets a scope for
-    each (`one/efficientnet.BlockGroup.width = 8`).
+    Every field is bound, those that have their default too: what other files bound before does not shine through. A
+    class of which there are several different instances gets a scope for each
+    (`block_group_1/efficientnet.BlockGroup.width = 8`).
 
     Args:
       config: a tree of frozen dataclasses with fields of plain types.
@@ -40,30 +41,21 @@ def gin_bindings(config: Any, target: str) -> str:
         lines.append(f"from {package} import {name}")
     lines += ["", f"{module.rpartition('.')[2]}.{cls}.{field} = {written(config)}"]
     for node in instances:
-        bound = [field for field in dataclasses.fields(node) if not _is_default(field, getattr(node, field.name))]
-        if bound:
-            lines.append("")
-        for field in bound:
+        lines.append("")
+        for field in dataclasses.fields(node):
             lines.append(f"{scopes[node]}{_name(type(node))}.{field.name} = {written(getattr(node, field.name))}")
     return "\n".join(lines) + "\n"
 
 
 def _nodes(value: Any) -> Iterator[Any]:
-    """The dataclasses in the tree, outer ones first, without those that stand where a field has its default."""
+    """The dataclasses in the tree, outer ones first."""
     if dataclasses.is_dataclass(value):
         yield value
         for field in dataclasses.fields(value):
-            if not _is_default(field, getattr(value, field.name)):
-                yield from _nodes(getattr(value, field.name))
+            yield from _nodes(getattr(value, field.name))
     elif isinstance(value, tuple | list):
         for entry in value:
             yield from _nodes(entry)
-
-
-def _is_default(field: dataclasses.Field, value: Any) -> bool:
-    if field.default is not dataclasses.MISSING:
-        return value == field.default
-    return field.default_factory is not dataclasses.MISSING and value == field.default_factory()
 
 
 def _name(cls: type) -> str:

@@ -124,13 +124,38 @@ def language_config(file: TensorFile) -> tuple[DecoderConfig, str]:
       WeightsError: there is none, or it asks for what the decoder cannot do.
     """
     if parts.is_ours(file):
-        config = native.read_config(file.path.parent)
-        form = native.read_forms(file.path.parent).get("language", "")
-        return (config.language if isinstance(config, FlamingoConfig) else config), form
+        return parts.described(file, "language"), native.read_forms(file.path.parent).get("language", "")
     if families.find_family(file.keys()).name == "gguf":
         return gguf.read_config(file), "gguf"
     data = _config_beside(file, "language model")
     return families.from_hf(data), families.family_of(data).name
+
+
+def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
+    """The config of the vision encoder that stands beside a file; and its fields that are not said there.
+
+    Raises:
+      WeightsError: there is none, or no encoder can be made of it.
+    """
+    if parts.is_ours(file):
+        return parts.described(file, "vision"), ()
+    scheme = encoders.find_encoder(file.keys(), file.shape)
+    try:
+        if scheme.name == "open_clip":
+            data = _json_beside(file, "open_clip_config.json") or {}
+            preprocessor, says_pixels = None, "mean" in data.get("preprocess_cfg", {})
+        elif scheme.to_hf:
+            data, preprocessor = _config_beside(file, "vision encoder"), _json_beside(file, "preprocessor_config.json")
+            says_pixels = bool(preprocessor)
+        else:
+            raise WeightsError(f"{file.path}: files of {scheme.name} have no config beside them")
+        config = encoders.from_hf(data, preprocessor or None)
+    except WeightsError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{file.path}: the config beside it makes no sense: {error!r}") from error
+    pixels = ("pixel_mean", "pixel_scale") if says_pixels else ()
+    return config, tuple(name for name in encoders.not_in_config(scheme.name) if name not in pixels)
 
 
 def _language(file: TensorFile) -> Opened:

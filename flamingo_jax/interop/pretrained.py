@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,15 +12,13 @@ import numpy as np
 
 from flamingo_jax.interop import native, parts
 from flamingo_jax.interop.canonical import flatten_shapes, in_order, locate
+from flamingo_jax.interop.compared import compare_language, compare_vision, compare_whole
 from flamingo_jax.interop.conversion import Parameters, Source
 from flamingo_jax.interop.files.pieces import cast, raw, row_major
-from flamingo_jax.interop.files.tensors import TensorFile, WeightsError
+from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.interop.layouts import Shape
-from flamingo_jax.interop.opening import language_config
 from flamingo_jax.models.flamingo import FlamingoConfig
-from flamingo_jax.models.language.decoder_config import DecoderConfig
 
-_log = logging.getLogger(__name__)
 _THREADS = 16  # each holds a tensor or two
 
 
@@ -138,53 +135,25 @@ def open_sources(
     if config.language:
         file = stack.enter_context(parts.open_weights(config.language))
         sources.append(parts.language_source(file, model.language, shapes))
-        _compare(file, model.language)
+        compare_language(file, model.language)
         names += filter(parts.is_language, shapes)
     if config.vision:
         file = stack.enter_context(parts.open_weights(config.vision))
         sources.append(parts.vision_source(file, model.vision, shapes))
+        compare_vision(file, model.vision)
         names += filter(parts.is_vision, shapes)
     if config.flamingo:
         file = stack.enter_context(parts.open_weights(config.flamingo))
-        if not isinstance(native.read_config(file.path.parent), FlamingoConfig):
+        whole = native.read_config(file.path.parent)
+        if not isinstance(whole, FlamingoConfig):
             raise WeightsError(
                 f"{config.flamingo} holds a part of a model: name it in PretrainedConfig.language or .vision"
             )
+        compare_whole(file, whole, model, [part for part in ("language", "vision") if getattr(config, part)])
         rest = [name for name in shapes if name not in names]
         sources.append(parts.native_source(file, rest, "PretrainedConfig names another file for it"))
         names += rest
     return sources, names
-
-
-# What no tensor tells, and what makes a worse model of the right one without an error.
-_SILENT = (
-    "positions",
-    "rope_theta",
-    "rotary_fraction",
-    "rotary_scaling",
-    "layer_windows",
-    "alibi_max",
-    "activation",
-    "norm",
-    "norm_eps",
-    "parallel_residual",
-    "qkv_clip",
-    "attention_softcap",
-    "logit_softcap",
-    "embedding_scale",
-)
-
-
-def _compare(file: TensorFile, config: DecoderConfig) -> None:
-    """Warns where what stands beside the weights describes another language model than they are loaded into."""
-    try:
-        described, _ = language_config(file)
-    except WeightsError:
-        return  # nothing that is understood stands there
-    pairs = ((name, getattr(described, name), getattr(config, name)) for name in _SILENT)
-    differing = [f"{name} {theirs!r}, not {ours!r}" for name, theirs, ours in pairs if theirs != ours]
-    if differing:
-        _log.warning("%s says of its language model, other than the run's config: %s", file.path, "; ".join(differing))
 
 
 def is_pretrained(name: str) -> bool:

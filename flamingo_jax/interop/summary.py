@@ -5,8 +5,13 @@ import math
 import re
 from collections.abc import Iterable
 
+import numpy as np
+
 from flamingo_jax.interop.conversion import Dropped, Parameters, Target
 from flamingo_jax.interop.weight_map import some
+
+# Of the formats here, only those of transformers want tensors that a Flamingo has no use for.
+_UNUSED = "transformers wants it; no output of ours depends on it"
 
 
 def summary(parameters: Parameters, target: Target) -> str:
@@ -21,12 +26,13 @@ def summary(parameters: Parameters, target: Target) -> str:
     width = max(map(len, modules))
     lines = ["mapped:"]
     for module, (tensors, size, nbytes) in modules.items():
-        lines.append(f"  {module:<{width}}  {tensors:>6,} parameters  {size:>17,} numbers  {_size(nbytes):>9}")
+        lines.append(f"  {module:<{width}}  {tensors:>6,} tensors  {size:>17,} parameters  {_size(nbytes):>9}")
     for title, dropped in (("not read", parameters.dropped), ("not written", target.dropped)):
         lines += _reasons(title, dropped)
-    if parameters.zeros:
-        lines.append("made up, as zeros:")
-        lines += [f"  {name}: {reason}" for name, reason in parameters.zeros.items()]
+    made_up = [f"  {name} (zeros): {reason}" for name, reason in parameters.zeros.items()]
+    made_up += [f"  {name} ({_filling(array)}): {_UNUSED}" for name, array in target.constants.items()]
+    if made_up:
+        lines += ["made up:", *made_up]
     return "\n".join(lines)
 
 
@@ -38,8 +44,15 @@ def _reasons(title: str, dropped: Iterable[Dropped]) -> list[str]:
     for reason, entries in sorted(groups.items()):
         size = _size(sum(entry.nbytes for entry in entries))
         names = some(sorted(entry.name for entry in entries), 2)
-        lines.append(f"  {len(entries)} ({size}; {names}): {reason}")
+        count = "1 tensor" if len(entries) == 1 else f"{len(entries):,} tensors"
+        lines.append(f"  {count} ({size}; {names}): {reason}")
     return [f"{title}:", *lines] if lines else []
+
+
+def _filling(array: np.ndarray) -> str:
+    if not array.any():
+        return "zeros"
+    return "ones" if (array == 1).all() else "constant"
 
 
 def _module(name: str) -> str:

@@ -51,10 +51,16 @@ def open_run(workdir: epath.Path, stack: contextlib.ExitStack) -> Opened:
             f"the checkpoint of step {step} in {workdir} was trained on other pretrained weights than now lie at "
             f"{' and '.join(str(source.file.path) for source in sources)}: put back those that it was trained on"
         )
-    trained = stack.enter_context(CheckpointFile(workdir, step, run.model.plan))
-    own = Source(trained, native.weight_map(trained))
+    checkpoint = stack.enter_context(CheckpointFile(workdir, step, run.model.plan))
+    own = Source(checkpoint, native.weight_map(checkpoint))
     tokenizer = locate(run.pretrained.tokenizer_path)
     return Opened(run.model, f"training run, step {step}", (own, *sources), tokenizer)
+
+
+def trained(opened: Opened) -> frozenset[str] | None:
+    """The canonical names of what a run has trained: all that its checkpoint holds. None if it is no training run."""
+    checkpoints = [source.file for source in opened.sources if isinstance(source.file, CheckpointFile)]
+    return frozenset().union(*checkpoints) if checkpoints else None
 
 
 class CheckpointFile(TensorFile):

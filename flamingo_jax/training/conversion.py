@@ -1,6 +1,7 @@
 """A conversion from start to end: what the command `python -m flamingo_jax.convert` does."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 
@@ -16,7 +17,7 @@ from flamingo_jax.interop.locate import locate
 from flamingo_jax.interop.opening import open_model
 from flamingo_jax.interop.summary import summary
 from flamingo_jax.interop.vision.vit_tensors import Recipe
-from flamingo_jax.training.checkpoint_file import is_run, open_run
+from flamingo_jax.training.checkpoint_file import is_run, open_run, trained
 
 
 def convert(
@@ -50,7 +51,7 @@ def convert(
     """
     target = epath.Path(output).expanduser()
     for path in filter(None, (source, language, vision)):
-        _keep_apart(target, path)
+        _keep_apart(target, locate(path))
     with contextlib.ExitStack() as stack:
         if is_run(locate(source)):
             if language or vision or recipe:
@@ -60,11 +61,15 @@ def convert(
             opened = open_run(locate(source), stack)
         else:
             opened = open_model(source, stack, language=language, vision=vision, part=part, recipe=recipe)
+        for found in opened.sources:  # also those that the source itself names, as a run its pretrained weights
+            _keep_apart(target, found.file.path)
+        if opened.tokenizer is not None:
+            _keep_apart(target, opened.tokenizer)
         parameters = opened.parameters()
         with_text = opened.tokenizer is not None and part != "vision" and to != "openflamingo"
         tokenizer = tokenizer_files(opened.tokenizer) if with_text else TokenizerFiles({}, {})
         stored = np.dtype(dtype) if dtype else None
-        told = {"forms": opened.forms, "token_ids": tokenizer.ids}
+        told = {"forms": opened.forms, "token_ids": tokenizer.ids, "trained": trained(opened)}
         made = export(opened.config, parameters, to, part=part, dtype=stored, **told)
         _write(made, target, tokenizer.contents, overwrite)
     lines = [f"{opened.kind} -> {to}: {target}", summary(parameters, made.target), *made.remarks]
@@ -83,7 +88,14 @@ def _write(made: Export, output: epath.Path, files: Mapping[str, bytes], overwri
         made.write(folder, bar.update)
 
 
-def _keep_apart(output: epath.Path, source: str) -> None:
-    path = locate(source).resolve()
-    if output.resolve() in (path, *path.parents):
+def _keep_apart(output: epath.Path, source: epath.Path) -> None:
+    """Refuses an output that would replace a file or folder that is read."""
+    target = _real(output)
+    kept = (source.resolve(), _real(source.parent) / source.name, _real(source))  # links, and what they point to
+    if any(target in (path, *path.parents) for path in kept):
         raise WeightsError(f"the output {output} is, or contains, the source {source}: give another --output")
+
+
+def _real(path: epath.Path) -> epath.Path:
+    """The path without links, which `epath` leaves in."""
+    return path if "://" in os.fspath(path) else epath.Path(os.path.realpath(path))

@@ -9,13 +9,14 @@ from flax import traverse_util
 from flamingo_jax.config import ConfigError
 
 FROZEN = "frozen"
+OPTIONAL = "?"
 Rules = Sequence[tuple[str, str]]
 
 # The paper's (section 3.2.1 of its first version): resampler, cross-attention and `<EOC>` train, all else is frozen.
 PAPER_RULES = (
     (r"vision_encoder/.*", FROZEN),
     (r"resampler/.*", "resampler"),
-    (r"visual_projection/.*", "cross_attention"),
+    (r"?visual_projection/.*", "cross_attention"),  # OpenFlamingo and IDEFICS have none
     (r"language_model/.*/gated_cross_attention/.*", "cross_attention"),
     (r"language_model/new_.*", "new_tokens"),
     (r"language_model/.*", FROZEN),
@@ -29,12 +30,18 @@ class FreezingError(ConfigError):
 def label(paths: Iterable[str], rules: Rules) -> dict[str, str]:
     """The label of each parameter path (`resampler/latents`): that of the first rule whose pattern matches all of it.
 
+    A pattern that begins with "?" is for parts that a model need not have.
+
     Raises:
-      FreezingError: a pattern matches no parameter at all, or a parameter matches no pattern.
+      FreezingError: another pattern matches no parameter at all, or a parameter matches no pattern.
     """
     paths = list(paths)
-    compiled = [(_compile(pattern), name) for pattern, name in rules]
-    idle = [pattern.pattern for pattern, _ in compiled if not any(pattern.fullmatch(path) for path in paths)]
+    compiled = [(_compile(pattern.removeprefix(OPTIONAL)), name) for pattern, name in rules]
+    idle = [
+        pattern.pattern
+        for (pattern, _), (written, _) in zip(compiled, rules, strict=True)
+        if not written.startswith(OPTIONAL) and not any(pattern.fullmatch(path) for path in paths)
+    ]
     if idle:
         raise FreezingError(
             f"freezing patterns that match no parameter: {', '.join(map(repr, idle))}. "

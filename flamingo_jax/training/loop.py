@@ -38,9 +38,11 @@ def train(config: RunConfig, workdir: str) -> int:
     workdir = epath.Path(workdir)
     sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
     check_batches(sizes, make_mesh(config.mesh), config.mesh.rules)
+    # What a user may have got wrong is opened before the weights, which can take long to load.
+    workdir.exists()  # refuses a scheme that cannot be read
+    mixture = Mixture(config.mixture, run_tokenizer(config))
     setup = set_up(config)
     _logger.info("%s", setup.parameter_table)
-    mixture = Mixture(config.mixture, run_tokenizer(config))
     rate = schedule(config.optimizer, config.steps)
     loss = LossConfig(mixture.weights, config.loss_per)
     step_fn = jax.jit(make_step(setup.model, setup.optimizer, rate, loss), donate_argnums=0)

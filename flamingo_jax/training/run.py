@@ -79,7 +79,7 @@ def run_tokenizer(config: RunConfig) -> Tokenizer:
     """The tokenizer of a run's model, with the tokens that are new to it.
 
     Raises:
-      FileNotFoundError, ValueError: there is none, or it is of another vocabulary.
+      FileNotFoundError, TokenizerError: there is none, or it is of another vocabulary.
     """
     model = config.model
     new = NewTokens(model.num_new_tokens, model.end_of_chunk, model.image_tokens)

@@ -1,5 +1,7 @@
+import contextlib
 import json
 import pickle
+import types
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, pre_tokenizers
 
-from flamingo_jax.data.tokenizer import IMAGE_TAG, NewTokens, Tokenizer, load_tokenizer
+from flamingo_jax.data.tokenizer import IMAGE_TAG, NewTokens, Tokenizer, TokenizerError, load_tokenizer
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "goldens" / "smollm2_tokens.json").read_text())
 CONTROL = range(17)  # SmolLM2's control tokens are its first 17
@@ -121,13 +123,56 @@ def test_json_ends_from_config(byte_folder):
 
 def test_json_without_ends_is_an_error(byte_folder):
     (byte_folder / "tokenizer_config.json").unlink()
-    with pytest.raises(ValueError, match=r"tokenizer\.json: no file beside it names the end-of-sequence token"):
+    with pytest.raises(TokenizerError, match=r"tokenizer\.json: no file beside it names the end-of-sequence token"):
         load_tokenizer(str(byte_folder))
 
 
-def test_table_smaller_than_vocabulary_is_an_error(byte_folder):
-    with pytest.raises(ValueError, match="100 rows and 1 new ones cannot hold a vocabulary of 258"):
+@pytest.mark.parametrize("which", ["bos", "eos"])
+def test_an_end_that_the_vocabulary_lacks_is_an_error(byte_folder, which):
+    ends = {"bos_token": "<s>", "eos_token": "</s>", f"{which}_token": {"content": "<absent>"}}
+    (byte_folder / "tokenizer_config.json").write_text(json.dumps(ends))
+    with pytest.raises(TokenizerError, match=rf"tokenizer_config\.json: {which}_token '<absent>' is not in the vocab"):
+        load_tokenizer(str(byte_folder))
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "special_tokens_map.json", "config.json"])
+@pytest.mark.parametrize("content", [b'{"eos_token": ', b"\xff\xfe", b"[]"])
+def test_a_damaged_file_beside_it_is_an_error(byte_folder, name, content):
+    (byte_folder / "tokenizer_config.json").unlink()
+    (byte_folder / name).write_bytes(content)
+    with pytest.raises(TokenizerError, match=rf"/{name} is .*PretrainedConfig\.tokenizer"):
+        load_tokenizer(str(byte_folder))
+
+
+@pytest.mark.parametrize("value", ["</s>", ["</s>"]])
+def test_an_end_that_is_no_number_is_an_error(byte_folder, value):
+    (byte_folder / "tokenizer_config.json").unlink()
+    (byte_folder / "config.json").write_text(json.dumps({"eos_token_id": value}))
+    with pytest.raises(TokenizerError, match=r"config\.json: eos_token_id is '</s>', no number"):
+        load_tokenizer(str(byte_folder))
+
+
+def test_another_models_tokenizer_is_an_error(byte_folder):
+    says = r"tokenizer\.json: .*100 rows and 1 new ones cannot hold a vocabulary of 258.*PretrainedConfig\.tokenizer"
+    with pytest.raises(TokenizerError, match=says):
         load_tokenizer(str(byte_folder), vocab_size=100)
+
+
+WEIGHT_FILES = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "weights.pt"]
+
+
+@pytest.mark.parametrize("name", WEIGHT_FILES)
+def test_weights_have_the_tokenizer_of_their_folder(byte_folder, name):
+    (byte_folder / name).write_bytes(b"{}")
+    assert load_tokenizer(str(byte_folder / name)).eos_id == 257
+
+
+@pytest.mark.parametrize("name", [*WEIGHT_FILES, ""])
+def test_a_folder_without_tokenizer_is_an_error(tmp_path, name):
+    if name:
+        (tmp_path / name).write_bytes(b"{}")
+    with pytest.raises(TokenizerError, match=rf"{name}: no tokenizer\.json in .*set PretrainedConfig\.tokenizer"):
+        load_tokenizer(str(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", ["broken.gguf", "broken.json"])
@@ -148,9 +193,26 @@ def test_truncated_gguf_is_one_error(smollm2, tmp_path):
         Tokenizer.from_gguf(tmp_path / "short.gguf")
 
 
-def test_missing_file_and_wrong_kind(tmp_path):
+def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"nothing\.gguf"):
         load_tokenizer(str(tmp_path / "nothing.gguf"))
-    (tmp_path / "weights.bin").write_bytes(b"x")
-    with pytest.raises(ValueError, match=r"a \.gguf file or a tokenizer\.json"):
-        load_tokenizer(str(tmp_path / "weights.bin"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"ggml.model": "llama"}, "tokenizer 'llama' with pre-tokenizer 'gpt-2' cannot be rebuilt"),
+        ({"ggml.merges": ["no such"]}, "its tokenizer is damaged"),
+        ({"ggml.token_type": [1]}, r"its tokenizer is damaged \(2 tokens, 1 types\)"),
+        ({"ggml.eos_token_id": 9}, "eos_id 9 is not in the vocabulary of 2 tokens"),
+    ],
+)
+def test_a_gguf_without_a_usable_tokenizer_is_an_error(monkeypatch, changed, says):
+    data = {"model": "gpt2", "tokens": ["a", "b"], "token_type": [1, 1], "merges": []}
+    data |= {"bos_token_id": 0, "eos_token_id": 1}
+    metadata = {f"tokenizer.ggml.{key}": value for key, value in data.items()}
+    metadata |= {f"tokenizer.{key}": value for key, value in changed.items()}
+    opened = contextlib.nullcontext(types.SimpleNamespace(metadata=metadata))
+    monkeypatch.setattr("flamingo_jax.data.tokenizer.open_tensors", lambda path: opened)
+    with pytest.raises(TokenizerError, match=rf"some\.gguf: .*{says}.*PretrainedConfig\.tokenizer"):
+        Tokenizer.from_gguf("some.gguf")

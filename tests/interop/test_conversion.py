@@ -14,6 +14,7 @@ from flamingo_jax.interop.files.safetensors_writer import write_safetensors
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
 from flamingo_jax.interop.files.torch_writer import write_torch
 from flamingo_jax.interop.layouts import Flat, Joined, JoinedByHead, Linear, Plain, RotaryPairs
+from flamingo_jax.interop.summary import summary
 from flamingo_jax.interop.weight_map import Drop, Rule, WeightMap
 
 RNG = np.random.default_rng(0)
@@ -165,6 +166,21 @@ def test_what_a_format_has_no_place_for(tmp_path):
     assert Target(parameters, part, left=[Drop("gate", "why")]).dropped == [("gate", 4, "why")]
     with pytest.raises(WeightsError, match="1 parameters that it holds are not in the model: other"):
         Target(parameters, WeightMap((*OTHER.rules, Rule("x", ("other",), Plain()))))
+
+
+def test_the_summary_counts_and_names_what_is_made_up(tmp_path):
+    file = write(tmp_path / "in", peer_tensors())
+    parameters = Parameters([Source(file, PEER)], SHAPES | {"rows": (2, 6)}, zeros={"rows": "no file has them"})
+    constants = {"norm.weight": np.ones(6, np.float32), "norm.bias": np.zeros(6, np.float32)}
+    target = Target(parameters, OTHER, left=[Drop("rows", "why")], constants=constants)
+    lines = summary(parameters, target).splitlines()
+    assert lines[2].split() == ["new_rows", "1", "tensors", "12", "parameters", "48", "B"]
+    assert "  1 tensor (12 B; h.0.rotary): a table that is computed" in lines
+    assert lines[lines.index("made up:") + 1 :] == [
+        "  rows (zeros): no file has them",
+        "  norm.weight (ones): transformers wants it; no output of ours depends on it",
+        "  norm.bias (zeros): transformers wants it; no output of ours depends on it",
+    ]
 
 
 def test_types_are_kept_unless_told(tmp_path):

@@ -56,11 +56,12 @@ def test_every_family(case):
     assert built(made) == made
 
 
-def test_the_target_is_bound_and_defaults_are_left_out():
+def test_the_target_is_bound_and_defaults_too():
     text = gin_bindings(tiny.CONFIG, TARGET)
     assert "\nrun.RunConfig.model = @flamingo.FlamingoConfig()\n" in text
     assert "from flamingo_jax.training import run\n" in text
-    assert "project_visual" not in text  # as FlamingoConfig has it
+    # Or what another file bound would stay.
+    assert "flamingo.FlamingoConfig.project_visual = True\n" in text
     assert "flamingo.FlamingoConfig.cross_attention_every = 2\n" in text
     assert FlamingoConfig.__dataclass_fields__["project_visual"].default is True
 

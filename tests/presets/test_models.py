@@ -9,6 +9,8 @@ import pytest
 from flamingo_jax import config
 from flamingo_jax.interop.language import families
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
+from flamingo_jax.models.language.decoder_config import DecoderConfig
+from flamingo_jax.models.vision.vit import ViTConfig
 from flamingo_jax.training.freezing import FROZEN, label
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.state import abstract_params, flat_shapes
@@ -131,8 +133,47 @@ def test_encoders_have_the_parameters_of_their_peers(preset, parameters):
     assert tiny.vision_size(config.resolve(FlamingoConfig, files, rest).vision) == parameters
 
 
+LANGUAGES = sorted(path.stem for path in (ROOT / "gin/language").glob("*.gin") if path.stem != "defaults")
+VITS = ("clip_vit_l14", "dinov2_l14", "openclip_vit_h14", "siglip_so400m")
+
+
+def parts(*files: str) -> FlamingoConfig:
+    """The parts that gin files name; what they leave out is None."""
+    named = "".join((ROOT / file).read_text() for file in files)
+    fields = ("language", "vision", "resampler", "cross_attention")
+    rest = [f"flamingo.FlamingoConfig.{field} = None" for field in fields if f"FlamingoConfig.{field} =" not in named]
+    files = files if "language" not in "".join(rest) else ("gin/language/smollm2_135m.gin", *files)
+    return config.resolve(FlamingoConfig, list(files), [line for line in rest if ".language" not in line])
+
+
+@pytest.mark.parametrize("later", LANGUAGES)
+def test_nothing_of_another_language_model_stays(later):
+    alone = parts(f"gin/language/{later}.gin").language
+    for earlier in LANGUAGES:
+        assert parts(f"gin/language/{earlier}.gin", f"gin/language/{later}.gin").language == alone
+
+
+@pytest.mark.parametrize("later", VITS)
+def test_nothing_of_another_encoder_stays(later):
+    alone = parts(f"gin/vision/{later}.gin").vision
+    for earlier in VITS:
+        assert parts(f"gin/vision/{earlier}.gin", f"gin/vision/{later}.gin").vision == alone
+
+
+@pytest.mark.parametrize(("file", "kind"), [("language/defaults", DecoderConfig), ("vision/vit_defaults", ViTConfig)])
+def test_defaults_are_those_of_the_class_and_all_of_them(file, kind):
+    text = (ROOT / f"gin/{file}.gin").read_text()
+    for field in dataclasses.fields(kind):
+        assert field.default is dataclasses.MISSING or f"{kind.__name__}.{field.name} = " in text, field.name
+    made = parts("gin/language/smollm2_135m.gin", "gin/language/defaults.gin", "gin/vision/clip_vit_l14.gin")
+    sizes = {field.name: 2 for field in dataclasses.fields(DecoderConfig) if field.default is dataclasses.MISSING}
+    assert dataclasses.replace(made.language, **sizes) == DecoderConfig(**sizes)
+    assert made.vision == ViTConfig()
+
+
 def test_every_preset_of_a_part_is_checked():
     """A gin file that no test reads would rot."""
     text = Path(__file__).read_text() + "".join(path.read_text() for path in (ROOT / "gin/models").iterdir())
     for path in sorted([*(ROOT / "gin/language").iterdir(), *(ROOT / "gin/vision").iterdir()]):
-        assert f'"{path.stem}"' in text or f'"{path.relative_to(ROOT).as_posix()}"' in text, path
+        file = path.relative_to(ROOT).as_posix()
+        assert any(name in text for name in (f'"{path.stem}"', f'"{file}"', f'"{file[4:-4]}"')), path

@@ -110,3 +110,11 @@ def test_the_summary_counts_parameters():
         ["total", "trainable", "15"],
         ["total", "frozen", "1,000"],
     ]
+
+
+def test_a_pattern_for_a_part_that_need_not_be_there():
+    rules = [("?c/.*", "optional"), (".*", "rest")]
+    assert label(["a/b"], rules) == {"a/b": "rest"}
+    assert label(["a/b", "c/d"], rules) == {"a/b": "rest", "c/d": "optional"}
+    with pytest.raises(FreezingError, match="match no parameter: 'c/"):
+        label(["a/b"], [("c/.*", "needed"), (".*", "rest")])

@@ -144,3 +144,19 @@ def test_another_model_is_refused(tiny_config, finished):
     model = dataclasses.replace(tiny_config.model, cross_attention_every=3)
     with pytest.raises(CheckpointError, match=r"another model.*cross_attention_every"):
         train(dataclasses.replace(tiny_config, model=model, steps=STEPS + 1), str(finished))
+
+
+@pytest.mark.parametrize("wrong", ["tokenizer", "dataset"])
+def test_a_wrong_path_is_told_before_the_weights_are_loaded(tiny_config, tmp_path, monkeypatch, wrong):
+    monkeypatch.setattr("flamingo_jax.training.loop.set_up", lambda config: pytest.fail("the weights were loaded"))
+    absent = str(tmp_path / "absent")
+    if wrong == "tokenizer":
+        pretrained = dataclasses.replace(tiny_config.pretrained, tokenizer=absent)
+        config = dataclasses.replace(tiny_config, pretrained=pretrained)
+    else:
+        (name, dataset), *others = tiny_config.mixture.datasets
+        datasets = ((name, dataclasses.replace(dataset, path=absent)), *others)
+        config = dataclasses.replace(tiny_config, mixture=dataclasses.replace(tiny_config.mixture, datasets=datasets))
+    with pytest.raises(OSError, match="absent"):
+        train(config, str(tmp_path / "workdir"))
+    assert not list(tmp_path.iterdir())

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -10,6 +11,27 @@ from typing import BinaryIO
 from etils import epath
 
 from flamingo_jax.interop.files.tensors import WeightsError
+
+WRITTEN = (
+    "checkpoint.pt",
+    "config.json",
+    "model.gin",
+    "model.safetensors.index.json",
+    # of tokenizers and processors
+    "added_tokens.json",
+    "chat_template.jinja",
+    "generation_config.json",
+    "merges.txt",
+    "preprocessor_config.json",
+    "processor_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer.model",
+    "tokenizer_config.json",
+    "vocab.json",
+)
+"""What a conversion writes, beside `model.safetensors` or its shards: a folder of nothing else may be replaced."""
+_WEIGHTS = re.compile(r"model(-\d{5,}-of-\d{5,})?\.safetensors")
 
 
 @contextlib.contextmanager
@@ -22,7 +44,7 @@ def output_folder(path: epath.Path, size: int, *, overwrite: bool = False) -> It
     Args:
       path: the folder to make.
       size: bytes that will be written, about.
-      overwrite: whether a folder of model files at `path` may be replaced.
+      overwrite: whether a folder at `path` that holds only what a conversion writes may be replaced.
 
     Raises:
       WeightsError: `path` exists and may not be replaced, or it cannot be written, as on a full disk.
@@ -53,22 +75,28 @@ def sync(file: BinaryIO) -> None:
 
 
 def _check(path: epath.Path, overwrite: bool) -> None:
-    """A folder is replaced as a whole, so it must look like a model's."""
+    """A folder is replaced as a whole, so nothing may be in it but what a conversion writes."""
     if not path.exists():
         return
     if not path.is_dir():
         raise WeightsError(f"{path} is a file; the output is a folder: give another name")
-    found = sorted(item.name for item in path.iterdir())
+    items = sorted(path.iterdir(), key=lambda item: item.name)
+    found = [item.name for item in items]
     if not found:
         return
     if not overwrite:
         raise WeightsError(f"{path} is not empty (it holds {found[0]}); give another --output, or --overwrite")
-    odd = [item.name for item in path.iterdir() if item.is_dir()]
-    if odd or not {"config.json", "checkpoint.pt"} & set(found):
+    foreign = [item.name for item in items if item.is_dir() or not _is_written(item.name)]
+    if foreign or not {"config.json", "checkpoint.pt"} & set(found):
+        what = f"it holds {foreign[0]}" if foreign else "it has neither config.json nor checkpoint.pt"
         raise WeightsError(
-            f"{path} is no folder of a model (it holds {(odd or found)[0]}): "
+            f"{path} is no folder that a conversion wrote ({what}): "
             "--overwrite would remove all of it; remove it yourself, or give another --output"
         )
+
+
+def _is_written(name: str) -> bool:
+    return name in WRITTEN or _WEIGHTS.fullmatch(name) is not None
 
 
 @contextlib.contextmanager
@@ -85,7 +113,7 @@ def _in_place(path: epath.Path) -> Iterator[epath.Path]:
 
 @contextlib.contextmanager
 def _renamed(path: epath.Path, size: int) -> Iterator[epath.Path]:
-    path = path.resolve()
+    path = epath.Path(os.path.realpath(path))  # where a link points to: a link cannot be replaced as a folder is
     made = [parent for parent in path.parents if not parent.exists()]
     path.parent.mkdir(parents=True, exist_ok=True)
     mark = uuid.uuid4().hex[:8]

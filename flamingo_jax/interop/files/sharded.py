@@ -19,7 +19,7 @@ class ShardedFile(TensorFile):
     """
 
     def __init__(self, path: epath.Path):
-        """Opens every shard; raises WeightsError where one is missing, damaged or lacks a tensor of the index."""
+        """Opens every shard; raises WeightsError where one is missing, damaged, or holds not what the index says."""
         index = _load(path)
         with contextlib.ExitStack() as stack:
             shards: dict[str, TensorFile] = {}
@@ -29,12 +29,23 @@ class ShardedFile(TensorFile):
                     raise WeightsError(f"{path} names the shard {shard!r}; a shard must lie beside its index")
                 if shard.endswith(".json"):
                     raise WeightsError(f"{path} names the index {shard!r} as a shard; a shard holds tensors")
+                if not (path.parent / shard).exists():
+                    raise WeightsError(f"{path.parent / shard}: no such weight file, but {path} names it; fetch it")
                 shards[shard] = stack.enter_context(open_tensors(path.parent / shard))
             self._home = {name: shards[shard] for name, shard in index["weight_map"].items()}
             for name, file in self._home.items():
                 if name not in file:
                     raise WeightsError(
                         f"{path} says that {file.path.name} holds {name}, which it does not; fetch both again"
+                    )
+            for shard, file in shards.items():
+                extra = [name for name in file if index["weight_map"].get(name) != shard]
+                if extra:
+                    other = index["weight_map"].get(extra[0])
+                    raise WeightsError(
+                        f"{file.path} holds {extra[0]}, {f'and {len(extra) - 1} more, ' * (len(extra) > 1)}"
+                        f"which {path} {f'says is in {other}' if other else 'does not name'}; "
+                        "fetch the index and all its shards again"
                     )
             specs = {name: TensorSpec(file.shape(name), file.dtype(name)) for name, file in self._home.items()}
             self._shards = stack.pop_all()

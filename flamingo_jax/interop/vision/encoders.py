@@ -14,7 +14,11 @@ from flamingo_jax.interop.layouts import Shape
 from flamingo_jax.interop.vision import hf_clip, hf_config, hf_dinov2, hf_siglip, open_clip
 from flamingo_jax.interop.vision.vit_tensors import Recipe
 from flamingo_jax.interop.weight_map import WeightMap
+from flamingo_jax.models.vision.efficientnet import EfficientNetLiteConfig
+from flamingo_jax.models.vision.nfnet import NFNetConfig
 from flamingo_jax.models.vision.vit import ViTConfig
+
+_KINDS = {ViTConfig: "a Vision Transformer", EfficientNetLiteConfig: "an EfficientNet-lite", NFNetConfig: "an NFNet"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Scheme:
         whose names are the same.
       to_hf, image_processor: the writer of transformers' config.json, and its class of processors; None: it has none.
       constants: what transformers wants in the file beside the parameters; None: nothing.
+      config: the class of the configs of its encoders.
     """
 
     name: str
@@ -41,6 +46,12 @@ class Scheme:
     to_hf: Callable[[ViTConfig], dict[str, Any]] | None = None
     image_processor: str = ""
     constants: Callable[[ViTConfig], dict[str, np.ndarray]] | None = None
+    config: type = ViTConfig
+
+    @property
+    def kind(self) -> str:
+        """What its encoders are, with an article."""
+        return _KINDS[self.config]
 
     def weight_map(self, config: Any, names: Container[str] = ()) -> WeightMap:
         """Where each parameter of the encoder stands.
@@ -106,9 +117,14 @@ SCHEMES = {
             "timm_vit",
             derives=True,
         ),
-        Scheme("efficientnet", (r"_conv_stem\.weight", r"_blocks\.0\._depthwise_conv\.weight"), "efficientnet"),
-        Scheme("nfnet_timm", (r"(state_dict\.)?stem\.conv1\.gain",), "nfnet_timm", derives=True),
-        Scheme("nfnet_haiku", (r"(params/)?NFNet/~/stem_conv0/gain",), "nfnet_haiku", derives=True),
+        Scheme(
+            "efficientnet",
+            (r"_conv_stem\.weight", r"_blocks\.0\._depthwise_conv\.weight"),
+            "efficientnet",
+            config=EfficientNetLiteConfig,
+        ),
+        Scheme("nfnet_timm", (r"(state_dict\.)?stem\.conv1\.gain",), "nfnet_timm", derives=True, config=NFNetConfig),
+        Scheme("nfnet_haiku", (r"(params/)?NFNet/~/stem_conv0/gain",), "nfnet_haiku", derives=True, config=NFNetConfig),
     )
 }
 _FROM_HF = {
@@ -197,6 +213,12 @@ def from_tensors(shapes: Mapping[str, Shape], recipe: str | Recipe = "") -> Any:
     return scheme.load().from_tensors(shapes, *([recipe] if recipe else []))
 
 
+def not_in_config(scheme: str) -> tuple[str, ...]:
+    """The fields of `ViTConfig` about which the config.json of `SCHEMES[scheme]` says nothing."""
+    # CLIP's classes have the last norm and return features from before it, so its files do with and without.
+    return (*_NOT_IN_CONFIG, "post_norm") if scheme in ("hf_clip", "open_clip") else _NOT_IN_CONFIG
+
+
 def to_hf(config: ViTConfig, scheme: str) -> dict[str, Any]:
     """The config.json with which transformers loads what `SCHEMES[scheme]` writes.
 
@@ -205,8 +227,7 @@ def to_hf(config: ViTConfig, scheme: str) -> dict[str, Any]:
     """
     written = _of_transformers(scheme).to_hf(config)
     again = from_hf(written)
-    # CLIP's class has the norm and returns features from before it, so its files do with and without.
-    exempt = (*_NOT_IN_CONFIG, "post_norm") if scheme == "hf_clip" else _NOT_IN_CONFIG
+    exempt = not_in_config(scheme)
     differ = [
         f"{field.name} ({getattr(config, field.name)!r}, there {getattr(again, field.name)!r})"
         for field in dataclasses.fields(config)

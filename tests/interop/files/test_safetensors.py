@@ -115,7 +115,24 @@ def test_shards_in_an_object_store(index, object_store):
 
 def test_a_missing_shard_is_named(index):
     (index.parent / "model-00002-of-00002.safetensors").unlink()
-    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: no such weight file"):
+    with pytest.raises(WeightsError, match=r"model-00002-of-00002\.safetensors: no such .*index\.json names it"):
+        open_tensors(index)
+
+
+def test_a_tensor_of_a_shard_that_the_index_omits_is_named(index):
+    content = json.loads(index.read_text())
+    del content["weight_map"]["mask"]
+    index.write_text(json.dumps(content))
+    with pytest.raises(WeightsError, match=r"00002-of-00002\.safetensors holds mask, which .*json does not name"):
+        open_tensors(index)
+
+
+def test_a_tensor_that_two_shards_hold_is_named(index):
+    first = index.parent / "model-00001-of-00002.safetensors"
+    held = {name: TENSORS[name] for name in list(TENSORS)[:3]}
+    safetensors.numpy.save_file(held | {"mask": ~TENSORS["mask"], "bytes": TENSORS["bytes"]}, first)
+    where = r"00001-of-00002\.safetensors holds (mask|bytes), and 1 more, which .*says is in model-00002-of-00002"
+    with pytest.raises(WeightsError, match=where):
         open_tensors(index)
 
 
