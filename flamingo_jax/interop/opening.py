@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import tokenizers
@@ -88,7 +88,10 @@ def open_model(
     if is_ours:
         return _native(file)
     if is_idefics:
-        config = idefics.from_hf(_config_beside(file, "IDEFICS"))
+        data = _config_beside(file, "IDEFICS")
+        with _understood(file):
+            config = idefics.from_hf(data)
+            canonical_shapes(config)
         return Opened(config, "IDEFICS", (Source(file, idefics.weight_map(config, names)),), file.path.parent)
     if part in ("", "language") and _is_of(families.find_family, file):
         return _language(file)
@@ -128,7 +131,10 @@ def language_config(file: TensorFile) -> tuple[DecoderConfig, str]:
     if families.find_family(file.keys()).name == "gguf":
         return gguf.read_config(file), "gguf"
     data = _config_beside(file, "language model")
-    return families.from_hf(data), families.family_of(data).name
+    with _understood(file):
+        config = families.from_hf(data)
+        canonical_shapes(config)
+    return config, families.family_of(data).name
 
 
 def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
@@ -178,7 +184,10 @@ def _vision(file: TensorFile, recipe: str | Recipe) -> Opened:
         config = encoders.from_tensors({name: file.shape(name) for name in file}, recipe)
     else:
         preprocessor = _json_beside(file, "preprocessor_config.json")
-        config = encoders.from_hf(_config_beside(file, "vision encoder"), preprocessor or None)
+        data = _config_beside(file, "vision encoder")
+        with _understood(file):
+            config = encoders.from_hf(data, preprocessor or None)
+            canonical_shapes(config)
     source = parts.vision_source(file, config, canonical_shapes(config))
     return Opened(config, f"vision encoder ({scheme.name})", (source,), forms={"vision": scheme.name})
 
@@ -225,6 +234,21 @@ def _tokens(path: epath.Path) -> int:
         raise
     except Exception as error:  # the package raises bare Exception
         raise WeightsError(f"{file} is no tokenizer.json: {error}") from error
+
+
+@contextlib.contextmanager
+def _understood(file: TensorFile) -> Iterator[None]:
+    """Makes one error of whatever a config.json with damaged values ends in, up to the model that would be built."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(
+            f"{file.path.parent / 'config.json'} describes no model that can be built ({type(error).__name__}: "
+            f"{reason}); fetch it again"
+        ) from error
 
 
 def _config_beside(file: TensorFile, kind: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import ml_dtypes
 import numpy as np
 from etils import epath
 
+from flamingo_jax.interop.files.plain_pickle import PlainUnpickler
 from flamingo_jax.interop.files.positional import PositionalFile
 from flamingo_jax.interop.files.tensors import TensorFile, TensorSpec, WeightsError
 
@@ -191,8 +192,7 @@ class _Input:
         return _Bytes(start, length)
 
 
-# The unpickler written in Python, not the one in C: its opcodes can be replaced, here by such as leave arrays unread.
-class _ArrayUnpickler(pickle._Unpickler):
+class _ArrayUnpickler(PlainUnpickler):
     def __init__(self, file: BinaryIO, path: epath.Path, size: int):
         self._input, self._path = _Input(file, size), path
         super().__init__(self._input)
@@ -218,8 +218,9 @@ class _ArrayUnpickler(pickle._Unpickler):
             raise ValueError("a state for what is no array")
         self.stack[-1].build(state)
 
+    # Arrays are left unread.
     dispatch: ClassVar = {
-        **pickle._Unpickler.dispatch,
+        **PlainUnpickler.dispatch,
         pickle.SHORT_BINBYTES[0]: lambda self: self._leave_bytes(1),
         pickle.BINBYTES[0]: lambda self: self._leave_bytes(4),
         pickle.BINBYTES8[0]: lambda self: self._leave_bytes(8),

@@ -4,8 +4,6 @@ A pickle is a program: it may call any function that it can name. The unpickler 
 dense tensors needs, each as a harmless stand-in of its own, and refuses the file at any other.
 """
 
-import pickle
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple
 
@@ -13,6 +11,7 @@ import ml_dtypes
 import numpy as np
 from etils import epath
 
+from flamingo_jax.interop.files.plain_pickle import PlainUnpickler, ordered_dict
 from flamingo_jax.interop.files.tensors import WeightsError
 
 # Classes of typed storages in `torch` and the elements they hold.
@@ -101,9 +100,7 @@ def load_pickle(file: BinaryIO, path: epath.Path) -> tuple[Any, dict[str, int]]:
         ) from error
 
 
-# The unpickler written in Python, not the one in C: that one allocates gigabytes when a damaged byte makes a large
-# index, and the pickles here are small.
-class _TensorUnpickler(pickle._Unpickler):
+class _TensorUnpickler(PlainUnpickler):
     def __init__(self, file: BinaryIO, path: epath.Path):
         super().__init__(file, encoding="utf-8")
         self._path = path
@@ -111,7 +108,7 @@ class _TensorUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
+            return _Rebuild(ordered_dict)
         if module in ("torch", "torch.storage") and name == "UntypedStorage":
             return _ElementType(np.dtype(np.uint8))
         if module == "torch" and (element := _STORAGES.get(name) or _DTYPES.get(name)):

@@ -227,7 +227,7 @@ def test_dicts_that_contain_themselves_or_unfold_without_end(tmp_path, monkeypat
 @pytest.mark.parametrize("key", [10**5000, (), np.float32(0), None], ids=["huge", "tuple", "number", "none"])
 def test_names_are_strings(tmp_path, key):
     (tmp_path / "x.npz").write_bytes(pickle.dumps({"net": {key: np.zeros(2)}}, 3))
-    with pytest.raises(WeightsError, match="'net' has a key that is no string"):
+    with pytest.raises(WeightsError, match=r"'net' has a key that is no string|for a key of a dict"):
         open_tensors(tmp_path / "x.npz")
 
 

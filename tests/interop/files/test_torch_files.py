@@ -227,3 +227,20 @@ def test_object_store_paths_are_copied_and_named_as_given(object_store):
     (root / "evil.pt").write_bytes((GOLDENS / "torch_module.pt").read_bytes())
     with pytest.raises(WeightsError, match=r"^az://bucket/evil\.pt asks for"):
         open_tensors(root / "evil.pt")
+
+
+def test_keys_that_take_forever_to_hash_are_refused(tmp_path):
+    """A tuple that holds the tuple before it twice, forty times over: hashing it would visit 2**40 parts."""
+    deep = b")" + b"2\x86" * 40
+    for name, program in (
+        ("setitem", b"}" + deep + b"Ns."),
+        ("setitems", b"}(" + deep + b"Nu."),
+        ("dict", b"(" + deep + b"Nd."),
+        ("ordered", b"ccollections\nOrderedDict\n]" + b"(" + deep + b"Nt" + b"a\x85R."),
+        ("frozenset", b"(" + deep + b"\x91."),
+    ):
+        path = tmp_path / f"{name}.pt"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", b"\x80\x04" + program)
+        with pytest.raises(WeightsError, match="no file of weights holds"):
+            open_tensors(path)
