@@ -40,14 +40,12 @@ class Export:
     """What will be written.
 
     Attributes:
-      config: of what is written: the model's, or its part's.
       target: the tensors.
       torch: write `checkpoint.pt` rather than safetensors.
       texts: the files beside the weights; `config.json` is written last of all.
       remarks: what the user must know to load it.
     """
 
-    config: Any
     target: Target
     torch: bool = False
     texts: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -98,7 +96,7 @@ def export(
             "config.json": _json(native.config_json(config, {"forms": dict(forms or {}), **(token_ids or {})})),
             "model.gin": gin_bindings(config, bound),
         }
-        return Export(config, Target(parameters, weights, dtype, left), texts=texts)
+        return Export(Target(parameters, weights, dtype, left), texts=texts)
     if to == "huggingface":
         if whole:
             raise WeightsError(
@@ -112,14 +110,14 @@ def export(
     if to == "openflamingo":
         openflamingo.check_export(config)
         target = Target(parameters, openflamingo.weight_map(config), dtype, _not_in_openflamingo(config, trained))
-        return Export(config, target, torch=True, remarks=openflamingo.export_remarks(config))
+        return Export(target, torch=True, remarks=openflamingo.export_remarks(config))
     data = idefics.to_hf(config)
     target = Target(parameters, idefics.weight_map(config), dtype, (), idefics.constants(config))
     texts = {
         "config.json": _json(data | (token_ids or {}) | _type_of(target)),
         "preprocessor_config.json": _json(idefics.preprocessor(config)),
     }
-    return Export(config, target, texts=texts)
+    return Export(target, texts=texts)
 
 
 def _not_in_openflamingo(config: FlamingoConfig, trained: Collection[str] | None) -> list[Drop]:
@@ -164,7 +162,7 @@ def _language(
         data = families.to_hf(config)
     weights = families.family_of(data).weight_map(config, ()).under(native.LANGUAGE)
     target = Target(parameters, weights, dtype, left)
-    return Export(config, target, texts={"config.json": _json(data | token_ids | _type_of(target))})
+    return Export(target, texts={"config.json": _json(data | token_ids | _type_of(target))})
 
 
 def _vision(config: Any, parameters: Parameters, dtype: np.dtype | None, left: Sequence[Drop], form: str) -> Export:
@@ -184,7 +182,7 @@ def _vision(config: Any, parameters: Parameters, dtype: np.dtype | None, left: S
             "config.json": _json(data | _type_of(target)),
             "preprocessor_config.json": _json(encoders.to_preprocessor(config, scheme.name)),
         }
-        return Export(config, target, texts=texts)
+        return Export(target, texts=texts)
     listed = "; ".join(reasons) or f"it has no {type(config).__name__.removesuffix('Config')}"
     raise WeightsError(f"transformers has no form for this vision encoder: {listed}")
 

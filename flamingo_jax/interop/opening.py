@@ -91,7 +91,7 @@ def open_model(
         data = _config_beside(file, "IDEFICS")
         with _understood(file):
             config = idefics.from_hf(data)
-            canonical_shapes(config)
+            canonical_shapes(config)  # or `parameters` would be the first to try
         return Opened(config, "IDEFICS", (Source(file, idefics.weight_map(config, names)),), file.path.parent)
     if part in ("", "language") and _is_of(families.find_family, file):
         return _language(file)
@@ -132,9 +132,7 @@ def language_config(file: TensorFile) -> tuple[DecoderConfig, str]:
         return gguf.read_config(file), "gguf"
     data = _config_beside(file, "language model")
     with _understood(file):
-        config = families.from_hf(data)
-        canonical_shapes(config)
-    return config, families.family_of(data).name
+        return families.from_hf(data), families.family_of(data).name
 
 
 def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
@@ -146,7 +144,7 @@ def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
     if parts.is_ours(file):
         return parts.described(file, "vision"), ()
     scheme = encoders.find_encoder(file.keys(), file.shape)
-    try:
+    with _understood(file):
         if scheme.name == "open_clip":
             data = _json_beside(file, "open_clip_config.json") or {}
             preprocessor, says_pixels = None, "mean" in data.get("preprocess_cfg", {})
@@ -156,10 +154,6 @@ def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
         else:
             raise WeightsError(f"{file.path}: files of {scheme.name} have no config beside them")
         config = encoders.from_hf(data, preprocessor or None)
-    except WeightsError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{file.path}: the config beside it makes no sense: {error!r}") from error
     pixels = ("pixel_mean", "pixel_scale") if says_pixels else ()
     return config, tuple(name for name in encoders.not_in_config(scheme.name) if name not in pixels)
 
@@ -167,7 +161,9 @@ def vision_config(file: TensorFile) -> tuple[Any, tuple[str, ...]]:
 def _language(file: TensorFile) -> Opened:
     config, family = language_config(file)
     tokenizer = file.path if family == "gguf" else file.path.parent
-    source = parts.language_source(file, config, canonical_shapes(config))
+    with _understood(file):
+        shapes = canonical_shapes(config)
+    source = parts.language_source(file, config, shapes)
     return Opened(config, f"language model ({family})", (source,), tokenizer, forms={"language": family})
 
 
@@ -175,20 +171,16 @@ def _vision(file: TensorFile, recipe: str | Recipe) -> Opened:
     scheme = encoders.find_encoder(file.keys(), file.shape)
     if recipe and not scheme.derives:
         raise WeightsError(f"{file.path}: files of {scheme.name} need no recipe: leave out --recipe")
-    open_clip = _json_beside(file, "open_clip_config.json")
+    says_itself = scheme.name == "open_clip" and not recipe and _json_beside(file, "open_clip_config.json")
     if scheme.name == "efficientnet":
         config = EfficientNetLiteConfig()  # the published lite0; another size does not pass the check of shapes
-    elif open_clip and not recipe and scheme.name == "open_clip":
-        config = encoders.from_hf(open_clip)
-    elif scheme.derives:
+    elif scheme.derives and not says_itself:
         config = encoders.from_tensors({name: file.shape(name) for name in file}, recipe)
     else:
-        preprocessor = _json_beside(file, "preprocessor_config.json")
-        data = _config_beside(file, "vision encoder")
-        with _understood(file):
-            config = encoders.from_hf(data, preprocessor or None)
-            canonical_shapes(config)
-    source = parts.vision_source(file, config, canonical_shapes(config))
+        config, _ = vision_config(file)
+    with _understood(file):
+        shapes = canonical_shapes(config)
+    source = parts.vision_source(file, config, shapes)
     return Opened(config, f"vision encoder ({scheme.name})", (source,), forms={"vision": scheme.name})
 
 
@@ -238,7 +230,7 @@ def _tokens(path: epath.Path) -> int:
 
 @contextlib.contextmanager
 def _understood(file: TensorFile) -> Iterator[None]:
-    """Makes one error of whatever a config.json with damaged values ends in, up to the model that would be built."""
+    """Makes one error of whatever a config with damaged values ends in, up to the model that would be built."""
     try:
         yield
     except WeightsError:
@@ -246,8 +238,8 @@ def _understood(file: TensorFile) -> Iterator[None]:
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise WeightsError(
-            f"{file.path.parent / 'config.json'} describes no model that can be built ({type(error).__name__}: "
-            f"{reason}); fetch it again"
+            f"{file.path}: the config beside it (config.json) or in it describes no model that can be built "
+            f"({type(error).__name__}: {reason}); fetch it again"
         ) from error
 
 

@@ -2,10 +2,9 @@
 
 import dataclasses
 
-from flamingo_jax.models.layers import activation
+from flamingo_jax.models.layers import NORMS, activation
 
 POSITIONS = ("rotary", "learned", "alibi", "relative")
-NORMS = ("rms", "rms_offset", "layer", "layer_no_bias")
 QK_NORMS = ("", "head", "width")
 ROTARY_SCALINGS = ("", "linear", "llama3")
 
@@ -106,7 +105,7 @@ class DecoderConfig:
 
     def __post_init__(self):
         _one_of(self, "positions", POSITIONS)
-        _one_of(self, "norm", NORMS)
+        _one_of(self, "norm", tuple(NORMS))
         _one_of(self, "qk_norm", QK_NORMS)
         activation(self.activation)
         if self.num_heads % self.num_kv_heads:
