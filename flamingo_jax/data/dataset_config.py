@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from jaxtyping import Int32
 
-from flamingo_jax.data.document import Document
+from flamingo_jax.data.document import Document, Image, Video
 from flamingo_jax.data.example import Example
 from flamingo_jax.data.images import Augmentation, check_image_options
 from flamingo_jax.data.tokenizer import Tokenizer
@@ -18,7 +18,7 @@ SEES_ALL = "all"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetConfig:
-    """One dataset of a mixture. The kinds are `InterleavedConfig`, `PairsConfig` and `VideoConfig`.
+    """One dataset of a mixture. The kinds are `InterleavedConfig`, `PairsConfig`, `VideoConfig` and `TextConfig`.
 
     Attributes:
       path: folder of a TFDS dataset (of its newest version is read) or of one version.
@@ -73,16 +73,27 @@ class DatasetConfig:
         raise NotImplementedError
 
     @property
+    def documents_per_row(self) -> int:
+        """M, documents that share a row; `PackableConfig` makes it a field."""
+        return 1
+
+    @property
     def at_inference(self) -> "DatasetConfig":
         """How media of this kind are prepared for prompts."""
         return self
+
+    def media(
+        self, document: Document, tokenizer: Tokenizer, rng: np.random.Generator | None = None
+    ) -> tuple[Image | Video, ...]:
+        """The images and clips that `example`, with a generator in the same state, puts into the row, in order."""
+        return document.media
 
     def image_first(self, image_index: Int32[np.ndarray, "..."]) -> Int32[np.ndarray, "..."]:
         """The first image that each token sees, where `image_index` is the last."""
         return np.minimum(image_index, 1) if self.images_seen == SEES_ALL else image_index
 
     def example(self, document: Document, tokenizer: Tokenizer, rng: np.random.Generator | None = None) -> Example:
-        """The document as one row.
+        """The document as a row of its own, also where documents are packed.
 
         Args:
           rng: the source of all random choices of training. None makes the row deterministic, for evaluation: no

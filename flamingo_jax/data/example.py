@@ -11,11 +11,12 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Example:
-    """L tokens, N images of T frames each (T = 1 for stills), H = W pixels. All that the model needs to know of a page.
+    """L tokens, N images of T frames each (T = 1 for stills; N = 0 in text), H = W pixels: all that the model needs.
 
     Attributes:
       tokens: token ids; padding holds the end-of-sequence id.
-      segment_ids: 0 on padding, 1, 2, ... on the packed documents of this row (1 alone where nothing is packed).
+      segment_ids: 0 on padding, 1, 2, ... on the packed documents of this row (1 alone where nothing is packed). The
+        largest is the number of documents in the row.
       positions: the token's position in its segment, from 0.
       image_index: the last image of this row that the token sees (the paper's phi), from 1; 0 = none.
       image_first: the first one that it sees: the same in the paper's setting.
@@ -37,6 +38,9 @@ class Example:
 
 BATCH_KEYS = (*(field.name for field in dataclasses.fields(Example)), "skipped")
 """The arrays of a batch, in order."""
+
+DATASET_KEY = "dataset"
+"""One more array of batches that hold rows of several datasets, see `flamingo_jax.data.merging`."""
 
 
 def pad_example(

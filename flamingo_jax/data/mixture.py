@@ -1,23 +1,19 @@
 """The mixture: step -> batch as a pure function of (seed, datasets, step).
 
-Every step takes one sub-batch of each dataset. Row r of dataset d in step s fills slot s * batch_size + r; a
-permutation keyed by (seed, dataset, epoch) maps the slot to a record, and a generator keyed by (seed, dataset, slot)
-makes all random choices of the row. Nothing depends on what was read before, so any host can make any row of any step,
-with any number of threads and processes, after any restart.
-
-A record that cannot become a row is replaced by the one at hash(seed, dataset, slot, attempt): no other slot shifts.
+The strategy says which datasets a step takes a batch of: all, or each in turn. The rows of a dataset's n-th batch are
+its rows n * batch_size and following, whose making `flamingo_jax.data.rows` tells. Nothing depends on what was read
+before, so any host can make any row of any step, with any number of threads and processes, after any restart.
 """
 
 import dataclasses
-import itertools
-import time
 from collections.abc import Mapping, Sequence
 
 from flamingo_jax.data.dataset_config import DatasetConfig
-from flamingo_jax.data.document import Document
-from flamingo_jax.data.errors import RecordError, SkipRateError, SourceError
-from flamingo_jax.data.example import Batch, Example, stack
-from flamingo_jax.data.randomness import derive, generator, permutation
+from flamingo_jax.data.errors import SourceError
+from flamingo_jax.data.example import Batch, stack
+from flamingo_jax.data.merging import merge
+from flamingo_jax.data.rows import Filled, Origin, Row, RowMaker
+from flamingo_jax.data.schedule import ACCUMULATE, MERGED, ROUND_ROBIN, STRATEGIES, Schedule
 from flamingo_jax.data.sources import Source, open_source
 from flamingo_jax.data.tokenizer import Tokenizer
 
@@ -28,23 +24,36 @@ dataset, or None for all."""
 
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
-    """Datasets and how they are read. Only `datasets` and `seed` decide what is in the batches.
+    """Datasets and how they are read. Only `datasets`, `seed`, `strategy` and `turns` decide what is in the batches.
 
     Attributes:
       datasets: (name, config) of each. A dataset's name keys its randomness, so adding one leaves the others as they
         are.
       seed: of the order of records and of all augmentation.
+      strategy: how the datasets come together (paper, section 3.4, and its ablations).
+        "accumulate": every step takes a batch of each; their gradients are computed one after the other and summed.
+        "round_robin": every step takes a batch of one dataset, in turn, so that an update follows one dataset's
+        gradient; with D datasets the same data take D times the steps. The step is compiled once a dataset.
+        "merged": every step takes one batch with the rows of all, padded to the largest length, number of images and
+        number of frames; the objective is that of "accumulate". Padding costs what it pads: with B_d rows of N_d
+        images of T_d frames, the encoder reads sum(B_d) * max(N_d) * max(T_d) frames in one go instead of
+        sum(B_d * N_d * T_d) in D goes (the paper's batches: 53,760, 16.5 GB of bytes, not 2,816), the language model
+        sum(B_d) * max(L_d) tokens, and both hold the activations of all of it at once. For mixtures of one shape.
+      turns: with "round_robin", how many steps of a cycle are a dataset's; 1 for those not named, as in the paper.
       workers: processes that prepare batches; 0: the calling process does.
       threads: threads that prepare batches, in each of those processes; 0: no preparation ahead without workers.
       prefetch: sub-batches (one step of one dataset) that each process prepares ahead. Memory grows with this number
         and with the workers, not with the number of datasets.
-      max_skip_rate: stop when, after 1,000 rows of a dataset, more than this share of the records met was unusable.
-      max_attempts: records tried for one row before giving up.
+      max_skip_rate: stop when, after 1,000 documents of a dataset, more than this share of the records met was
+        unusable.
+      max_attempts: records tried for one document before giving up.
       io_retries: how often a failed read is tried again, at doubling intervals from `io_retry_seconds`.
     """
 
     datasets: tuple[tuple[str, DatasetConfig], ...]
     seed: int = 0
+    strategy: str = ACCUMULATE
+    turns: Mapping[str, int] = dataclasses.field(default_factory=dict)
     workers: int = 0
     threads: int = 2
     prefetch: int = 4
@@ -60,6 +69,23 @@ class MixtureConfig:
         for name, least in (("workers", 0), ("threads", 0), ("prefetch", 1), ("max_attempts", 1), ("io_retries", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"MixtureConfig.{name} must be at least {least}, got {getattr(self, name)}")
+        if self.strategy not in STRATEGIES:
+            known = ", ".join(map(repr, STRATEGIES))
+            raise ValueError(f"MixtureConfig.strategy is one of {known}, got {self.strategy!r}")
+        if self.turns and self.strategy != ROUND_ROBIN:
+            raise ValueError(f"MixtureConfig.turns does nothing with strategy {self.strategy!r}; leave it out")
+        wrong = {
+            name: turns
+            for name, turns in self.turns.items()
+            if name not in names or not isinstance(turns, int) or turns < 1
+        }
+        if wrong:
+            raise ValueError(
+                f"MixtureConfig.turns gives each of {names} a whole number of steps in a cycle, 1 or more; got {wrong}"
+            )
+        sizes = {name: dataset.image_size for name, dataset in self.datasets if dataset.images_per_row}
+        if self.strategy == MERGED and len(set(sizes.values())) > 1:
+            raise ValueError(f"MixtureConfig.strategy = 'merged' needs images of one size, but image_size is {sizes}")
 
 
 class Mixture:
@@ -75,10 +101,12 @@ class Mixture:
 
         Raises:
           SourceError: a dataset is missing, half-built or empty.
+          ValueError: a dataset's packed rows are too short.
         """
         self.config = config
         self.tokenizer = tokenizer
         self.datasets = dict(config.datasets)
+        self.schedule = Schedule(config.strategy, list(self.datasets), config.turns)
         self._sources = {
             name: open_source(dataset.path, dataset.split) if sources is None else sources[name]
             for name, dataset in self.datasets.items()
@@ -86,6 +114,24 @@ class Mixture:
         for name, source in self._sources.items():
             if not len(source):
                 raise SourceError(f"dataset {name!r} holds no record")
+        self._makers = {
+            name: RowMaker(
+                name,
+                dataset,
+                self._sources[name],
+                tokenizer,
+                seed=config.seed,
+                max_attempts=config.max_attempts,
+                io_retries=config.io_retries,
+                io_retry_seconds=config.io_retry_seconds,
+            )
+            for name, dataset in self.datasets.items()
+        }
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The number of records of each dataset."""
+        return {name: len(source) for name, source in self._sources.items()}
 
     @property
     def weights(self) -> dict[str, float]:
@@ -93,7 +139,8 @@ class Mixture:
         return {name: dataset.weight for name, dataset in self.datasets.items()}
 
     def batch(self, step: int, rows: Rows = None) -> dict[str, Batch]:
-        """The batch of this step: for each dataset the arrays of `Example` with a leading axis of the asked-for rows.
+        """The batch of this step: for each dataset of the step the arrays of `Example` with a leading axis of the
+        asked-for rows; with strategy "merged" one such batch, see `join`.
 
         The rows of hosts 0..n-1, joined, are the rows of one host.
 
@@ -101,72 +148,45 @@ class Mixture:
           RecordError: `max_attempts` unusable records in a row for one slot.
           SourceError: a dataset cannot be read, also after retries.
         """
-        return {name: self.sub_batch(name, step, rows) for name in self.datasets}
+        return self.join({name: self.sub_batch(name, step, rows) for name in self.schedule.datasets(step)})
+
+    def join(self, parts: Mapping[str, Batch]) -> dict[str, Batch]:
+        """The batch of a step from its sub-batches: those, or with strategy "merged" the one under "merged"."""
+        return {MERGED: merge(parts, self.tokenizer.eos_id)} if self.config.strategy == MERGED else dict(parts)
 
     def sub_batch(self, name: str, step: int, rows: Rows = None) -> Batch:
-        """One dataset's part of `batch(step, rows)`."""
-        size = self.datasets[name].batch_size
-        made = [self._row(name, step * size + row) for row in resolve_rows(rows, name, size)]
-        return stack([example for example, _ in made], [skipped for _, skipped in made])
-
-    def records(self, name: str, step: int, rows: Rows = None) -> list[int]:
-        """The index in the dataset of the record that each row asks for first: to look a batch up in the corpus."""
-        size = self.datasets[name].batch_size
-        return [self._record(name, step * size + row, 0) for row in resolve_rows(rows, name, size)]
-
-    def _record(self, name: str, slot: int, attempt: int) -> int:
-        size = len(self._sources[name])
-        if attempt:
-            return derive(self.config.seed, name, "replacement", slot, attempt) % size
-        epoch, position = divmod(slot, size)
-        return permutation(size, self.config.seed, name, "order", epoch)[position]
-
-    def _row(self, name: str, slot: int) -> tuple[Example, int]:
-        for attempt in range(self.config.max_attempts):
-            try:
-                document = self._read(name, self._record(name, slot, attempt))
-                rng = generator(self.config.seed, name, "row", slot, attempt)
-                return self.datasets[name].example(document, self.tokenizer, rng), attempt
-            except RecordError as error:
-                last = error
-        raise RecordError(
-            f"dataset {name!r}: {self.config.max_attempts} records tried for slot {slot}, none of use; the last: {last}"
-        )
-
-    def _read(self, name: str, index: int) -> Document:
-        for attempt in itertools.count():
-            try:
-                return self._sources[name][index]
-            except OSError as error:
-                if attempt == self.config.io_retries:
-                    raise SourceError(f"dataset {name!r}: {error} (tried {attempt + 1} times)") from error
-                time.sleep(self.config.io_retry_seconds * 2**attempt)
-        raise AssertionError("unreachable")
-
-
-class SkipMonitor:
-    """Counts unusable records by dataset and says when there are too many."""
-
-    _AFTER = 1000
-
-    def __init__(self, max_rate: float):
-        self.max_rate = max_rate
-        self.rows: dict[str, int] = {}
-        self.skipped: dict[str, int] = {}
-
-    def add(self, name: str, batch: Batch) -> None:
-        """Counts a batch.
+        """One dataset's part of `batch(step, rows)`, before they are merged.
 
         Raises:
-          SkipRateError: among the records that were met so far, too large a share was unusable.
+          ValueError: the step takes no batch of this dataset.
         """
-        rows = self.rows[name] = self.rows.get(name, 0) + len(batch["skipped"])
-        skipped = self.skipped[name] = self.skipped.get(name, 0) + int(batch["skipped"].sum())
-        if rows >= self._AFTER and skipped > self.max_rate * (rows + skipped):
-            raise SkipRateError(
-                f"dataset {name!r}: {skipped} of {rows + skipped} records were unusable, more than max_skip_rate ="
-                f" {self.max_rate}; look at the dataset, or raise MixtureConfig.max_skip_rate"
-            )
+        made = self.rows(name, step, rows)
+        return stack([row.example for row in made], [row.skipped for row in made])
+
+    def rows(self, name: str, step: int, rows: Rows = None) -> list[Row]:
+        """The rows of `sub_batch`, each with what `origin` needs to tell where it comes from."""
+        return self._makers[name].rows(self._numbers(name, step, rows))
+
+    def origin(self, name: str, filled: Filled) -> Origin:
+        """The document of a row's segment, read again.
+
+        Raises:
+          SourceError: it cannot be read.
+        """
+        return self._makers[name].origin(filled)
+
+    def records(self, name: str, step: int, rows: Rows = None) -> list[int]:
+        """The index in the dataset of the record that each document asks for first, row by row (a packed row has
+        several documents): to look a batch up in the corpus."""
+        return self._makers[name].records(self._numbers(name, step, rows))
+
+    def _numbers(self, name: str, step: int, rows: Rows) -> list[int]:
+        """The rows' numbers, counted through all batches of the dataset."""
+        if name not in self.schedule.datasets(step):
+            raise ValueError(f"step {step} takes no batch of dataset {name!r}")
+        size = self.datasets[name].batch_size
+        first = self.schedule.batches_before(name, step) * size
+        return [first + row for row in resolve_rows(rows, name, size)]
 
 
 def resolve_rows(rows: Rows, name: str, batch_size: int) -> Sequence[int]:

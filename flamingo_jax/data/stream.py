@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.queues
@@ -23,8 +24,10 @@ import numpy as np
 from absl import flags
 
 from flamingo_jax.data.example import BATCH_KEYS, Batch
-from flamingo_jax.data.mixture import Mixture, Rows, SkipMonitor, resolve_rows
+from flamingo_jax.data.merging import skipped_by_dataset
+from flamingo_jax.data.mixture import Mixture, Rows, resolve_rows
 from flamingo_jax.data.read_ahead import ReadAhead
+from flamingo_jax.data.skips import SkipMonitor
 
 _SHARED_MEMORY = "/dev/shm"
 _SMALL_ARRAY = 1 << 16  # bytes; below this a copy through a pipe is cheaper than shared memory.
@@ -41,7 +44,7 @@ class BatchStream:
 
     Attributes:
       step: of the batch that comes next.
-      skips: how many rows were made, and how many unusable records were replaced, by dataset, since the start.
+      skips: how many documents were used, and how many unusable records were replaced, by dataset, since the start.
     """
 
     def __init__(self, mixture: Mixture, start_step: int = 0, rows: Rows = None):
@@ -52,7 +55,9 @@ class BatchStream:
         """
         config = mixture.config
         self.step = start_step
-        self.skips = SkipMonitor(config.max_skip_rate)
+        self._names = list(mixture.datasets)
+        per_row = {name: dataset.documents_per_row for name, dataset in mixture.datasets.items()}
+        self.skips = SkipMonitor(config.max_skip_rate, per_row)
         for name, dataset in mixture.datasets.items():
             resolve_rows(rows, name, dataset.batch_size)
         elements = grain.MapDataset.source(_SubBatches(mixture, start_step, rows))
@@ -70,7 +75,7 @@ class BatchStream:
                 grain.MultiprocessingOptions(num_workers=config.workers, per_worker_buffer_size=1),
                 worker_init_fn=functools.partial(_prepare_worker, shared),
             )
-        steps = _steps(data, list(mixture.datasets))
+        steps = _steps(data, mixture, start_step)
         self._steps = ReadAhead(steps) if config.workers else steps
 
     def __iter__(self) -> "BatchStream":
@@ -86,8 +91,8 @@ class BatchStream:
         """
         try:
             batches = next(self._steps)
-            for name, batch in batches.items():
-                self.skips.add(name, batch)
+            for name, skipped in skipped_by_dataset(batches, self._names).items():
+                self.skips.add(name, skipped)
         except BaseException:
             self.close()
             raise
@@ -105,38 +110,43 @@ class BatchStream:
         self.close()
 
 
-def _steps(data: grain.IterDataset, names: list[str]) -> Generator[dict[str, Batch], None, None]:
+def _steps(data: grain.IterDataset, mixture: Mixture, start_step: int) -> Generator[dict[str, Batch], None, None]:
+    ready: dict[tuple[str, int], Batch] = {}
     with contextlib.closing(iter(data)) as sub_batches:
-        while True:
-            step = {}
-            for _ in names:
-                name, batch = next(sub_batches)
+        for step in itertools.count(start_step):
+            wanted = [(name, step) for name in mixture.schedule.datasets(step)]
+            while not all(part in ready for part in wanted):
+                name, made_for, batch = next(sub_batches)
                 # Grain's arrays live in shared memory, which is scarce and goes when they do.
-                step[name] = {key: _own(batch[key]) for key in BATCH_KEYS}
-            yield {name: step[name] for name in names}
+                ready[name, made_for] = {key: _own(batch[key]) for key in BATCH_KEYS}
+            yield mixture.join({name: ready.pop((name, step)) for name, step in wanted})
 
 
 class _SubBatches:
-    """The sub-batches of all steps in one sequence: D elements a step, D datasets.
+    """The sub-batches of all steps in one sequence, cycle by cycle of the mixture's schedule.
 
-    Each step begins one dataset further on. Grain deals elements to its workers in turn, and without the shift a number
-    of workers that shares a divisor with D would leave one of them all the clips.
+    Each cycle begins one sub-batch further on. Grain deals elements to its workers in turn, and without the shift a
+    number of workers that shares a divisor with that of the sub-batches of a cycle would leave one of them all the
+    clips.
     """
 
     def __init__(self, mixture: Mixture, start_step: int, rows: Rows):
         self._mixture, self._start_step, self._rows = mixture, start_step, rows
-        self._names = list(mixture.datasets)
+        self._steps = len(mixture.schedule.cycle)
+        steps = range(start_step, start_step + self._steps)
+        self._first_cycle = [(name, step) for step in steps for name in mixture.schedule.datasets(step)]
 
     def __len__(self) -> int:
         return _FOREVER
 
-    def __getitem__(self, index: int) -> tuple[str, Batch]:
-        steps, place = divmod(int(index), len(self._names))
-        name = self._names[(place + steps) % len(self._names)]
-        return name, self._mixture.sub_batch(name, self._start_step + steps, self._rows)
+    def __getitem__(self, index: int) -> tuple[str, int, Batch]:
+        cycle, place = divmod(int(index), len(self._first_cycle))
+        name, step = self._first_cycle[(place + cycle) % len(self._first_cycle)]
+        step += cycle * self._steps
+        return name, step, self._mixture.sub_batch(name, step, self._rows)
 
     def __repr__(self) -> str:
-        return f"batches of {', '.join(self._names)} from step {self._start_step}"
+        return f"batches of {', '.join(self._mixture.datasets)} from step {self._start_step}"
 
 
 def _own(array: np.ndarray) -> np.ndarray:

@@ -83,11 +83,11 @@ class Session:
     def pixels(self) -> DatasetConfig:
         """How images are prepared: as in the dataset of the mixture that has the most frames, so that clips fit too.
 
-        A token sees what it saw in any of them; datasets of one image a row do not tell.
+        A token sees what it saw in any of them; datasets of one image a document do not tell, nor do those of text.
         """
         datasets = [dataset for _, dataset in self.run.mixture.datasets]
-        most_images = max(datasets, key=lambda dataset: dataset.images_per_row)
-        most_frames = max(datasets, key=lambda dataset: dataset.num_frames)
+        most_images = max(datasets, key=lambda dataset: dataset.images_per_row // dataset.documents_per_row)
+        most_frames = max(datasets, key=lambda dataset: (dataset.images_per_row > 0, dataset.num_frames))
         return dataclasses.replace(most_frames.at_inference, images_seen=most_images.images_seen)
 
     def answer(self, prompts: Sequence[tuple[str, Sequence[Image | Video]]], max_new_tokens: int = 32) -> list[str]:

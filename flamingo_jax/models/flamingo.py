@@ -109,15 +109,21 @@ class Flamingo(nn.Module):
     def encode_images(
         self, images: UInt8[Array, "batch images frames height width 3"], frame_mask: Bool[Array, "batch images frames"]
     ) -> Float[Array, "batch keys visual_width"]:
-        """Visual tokens of each row's images, image by image: `keys` is `images * num_latents`."""
-        batch, count, frames = images.shape[:3]
+        """Visual tokens of each row's images, image by image: `keys` is `images * num_latents`.
+
+        Rows of no images have no keys: neither encoder nor resampler runs, and cross-attention adds exactly 0.
+        """
+        config, (batch, count, frames) = self.config, images.shape[:3]
+        if not count:
+            width = config.language.width if config.project_visual else config.resampler.width
+            return jnp.zeros((batch, 0, width), config.dtype)
         pixels = images.reshape(batch * count * frames, *images.shape[3:])
         pixels = nn.with_logical_constraint(pixels, ("image_batch", None, None, None))
         features = self.vision_encoder(pixels)
         features = features.reshape(batch * count, frames, *features.shape[1:])
         features = nn.with_logical_constraint(features, ("image_batch", None, None, None))
         visual = self.resampler(features, frame_mask.reshape(batch * count, frames))
-        if self.config.project_visual:
+        if config.project_visual:
             visual = self.visual_projection(visual)
         visual = visual.reshape(batch, count * visual.shape[1], visual.shape[2])
         return nn.with_logical_constraint(visual, ("batch", None, None))

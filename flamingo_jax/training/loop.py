@@ -12,6 +12,7 @@ from flax import linen as nn
 from jax.sharding import NamedSharding
 
 from flamingo_jax import config as config_lib
+from flamingo_jax.data.merging import skipped_by_dataset
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
 from flamingo_jax.parallel.mesh import make_mesh
@@ -97,6 +98,7 @@ class _Log:
 
     def __init__(self, stack: contextlib.ExitStack, workdir: epath.Path, start: int, config: RunConfig):
         self._every, self._last = config.log_every, config.steps
+        self._datasets = [name for name, _ in config.mixture.datasets]
         self._writer = stack.enter_context(contextlib.closing(MetricsWriter(workdir)))
         self._progress = stack.enter_context(contextlib.closing(Progress(start, config.steps)))
         self._pending: tuple[int, Mapping[str, Any], dict[str, float]] | None = None
@@ -108,7 +110,8 @@ class _Log:
         """Takes the metrics of an update that may still be running, and writes those of the one before."""
         self.flush()
         tokens = sum(int(np.count_nonzero(part["segment_ids"])) for part in batch.values())
-        skipped = {f"skipped/{name}": float(np.sum(part["skipped"])) for name, part in batch.items()}
+        counts = skipped_by_dataset(batch, self._datasets)
+        skipped = {f"skipped/{name}": float(np.sum(rows)) for name, rows in counts.items()}
         self._pending = (step, metrics, {"tokens": float(tokens)} | skipped)
 
     def flush(self) -> None:

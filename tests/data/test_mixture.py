@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from flamingo_jax.data.document import Document
 from flamingo_jax.data.errors import RecordError, SkipRateError, SourceError
 from flamingo_jax.data.interleaved import InterleavedConfig
-from flamingo_jax.data.mixture import Mixture, MixtureConfig, SkipMonitor, resolve_rows
+from flamingo_jax.data.mixture import Mixture, MixtureConfig, resolve_rows
 from flamingo_jax.data.pairs import PairsConfig, VideoConfig
+from flamingo_jax.data.skips import SkipMonitor
 from tests.data.samples import WordTokenizer, clip, clip_bytes, noise_bytes, page, pair, picture_bytes
 
 PAIRS = [pair(f"k{place}", f"caption {place}", picture_bytes((place * 9, 0, 0))) for place in range(23)]
@@ -154,7 +155,7 @@ def test_a_spoilt_record_is_replaced_and_counted_and_nothing_else_moves():
 
 def test_replacements_are_spread_over_the_dataset():
     mixture = pairs_mixture(batch_size=23)
-    drawn = collections.Counter(mixture._record("pairs", slot, 1) for slot in range(4600))
+    drawn = collections.Counter(mixture._makers["pairs"].record(slot, 1) for slot in range(4600))
     assert len(drawn) == 23 and max(drawn.values()) < 280  # 200 expected
 
 
@@ -207,10 +208,10 @@ def test_other_errors_are_not_skipped():
 
 def test_skip_monitor():
     monitor = SkipMonitor(0.1)
-    batch = {"skipped": np.array([0] * 90 + [1] * 10)}
+    batch = np.array([0] * 90 + [1] * 10)
     for _ in range(20):
         monitor.add("good", batch)
-    bad = {"skipped": np.array([0] * 80 + [1] * 20)}
+    bad = np.array([0] * 80 + [1] * 20)
     for _ in range(9):
         monitor.add("bad", bad)
     with pytest.raises(SkipRateError, match=r"dataset 'bad': 200 of 1200 records were unusable.*max_skip_rate = 0\.1"):

@@ -96,6 +96,23 @@ def test_only_tokens_that_see_an_image_depend_on_it():
         assert moved[first]
 
 
+def test_rows_without_images_are_read_without_the_vision_side():
+    """Its parameters are not even there, and the logits are those of rows that have images and see none."""
+    model, batch = Flamingo(tiny.CONFIG), tiny.random_batch()
+    batch["image_index"][:] = 0
+    params = tiny.init(model)
+    blind = tiny.forward(model)({"params": params}, **tiny.inputs(batch))
+    batch |= {"images": np.zeros((2, 0, 1, 1, 1, 3), np.uint8), "frame_mask": np.zeros((2, 0, 1), bool)}
+    language = {"params": {"language_model": params["language_model"]}}
+    np.testing.assert_allclose(tiny.forward(model)(language, **tiny.inputs(batch)), blind, rtol=1e-5, atol=1e-5)
+
+    def loss(params):
+        return model.apply({"params": params}, **tiny.inputs(batch)).sum()
+
+    gradients = jax.eval_shape(jax.grad(loss), params)
+    assert jax.tree.map(lambda leaf: leaf.shape, gradients) == jax.tree.map(lambda leaf: leaf.shape, params)
+
+
 def test_masked_frames_are_not_looked_at():
     model, batch = Flamingo(tiny.CONFIG), tiny.random_batch()
     params = {"params": tiny.init(model)}
