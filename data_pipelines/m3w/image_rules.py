@@ -6,12 +6,20 @@ The sides and the aspect ratio are the paper's (Flamingo, appendix A.3.1); the o
 import dataclasses
 import functools
 import io
+import re
 import warnings
+from collections.abc import Iterator
 
+import numpy as np
 from PIL import Image, ImageStat, UnidentifiedImageError
 
 # What Pillow decodes by itself. Others are left out on purpose: EPS, for one, would start Ghostscript.
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "AVIF")
+# A progressive JPEG has about ten scans. Each costs a pass over all pixels and may be a hundred bytes long, so a file
+# of megabytes could keep a decoder busy for an hour.
+_MAX_SCANS = 100
+_MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # neither stuffing nor a restart: the end of a scan's data
+_STRIP_PIXELS = 1 << 20
 
 
 def _threshold(default: float, description: str):
@@ -57,15 +65,31 @@ def bad_shape(width: int, height: int, rules: ImageRules) -> str | None:
 
 def is_single_colour(image: Image.Image, rules: ImageRules) -> bool:
     """Whether no channel varies, with transparent parts shown on white."""
-    if image.mode.startswith(("I", "F")):  # more than 8 bits: bring the range that is used to 8
-        low, high = image.getextrema()
-        image = image.convert("F").point(lambda value: value * (255 / max(high - low, 1e-9)) + 0.0)
-    elif "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
-    elif image.mode not in ("RGB", "L"):
-        image = image.convert("RGB")
-    return max(ImageStat.Stat(image).stddev) <= rules.min_deviation
+    if image.mode.startswith("I"):  # more than 8 bits: bring the range that is used to 8
+        levels = np.asarray(image, np.float32)
+        return float(levels.std()) * 255 / max(float(np.ptp(levels)), 1e-9) <= rules.min_deviation
+    histograms = [strip.histogram() for strip in _strips(image)]
+    return max(ImageStat.Stat([sum(bins) for bins in zip(*histograms, strict=True)]).stddev) <= rules.min_deviation
+
+
+def _strips(image: Image.Image) -> Iterator[Image.Image]:
+    """The image in pieces of 8-bit grey or RGB, so that no second copy of a large one is in memory."""
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "RGBa", "La"):
+            strip = strip.convert("RGBA")
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip).convert("RGB")
+        yield strip if strip.mode in ("RGB", "L") else strip.convert("RGB")
+
+
+def _too_many_scans(encoded: bytes) -> bool:
+    """Whether a JPEG file goes over its pixels more than `_MAX_SCANS` times."""
+    at, scans = 2, 0
+    while (marker := _MARKER.search(encoded, at)) and marker[0] != b"\xff\xd9" and scans <= _MAX_SCANS:
+        scans += marker[0] == b"\xff\xda"
+        at = marker.end() + int.from_bytes(encoded[marker.end() : marker.end() + 2], "big")
+    return scans > _MAX_SCANS
 
 
 def reason(encoded: bytes, rules: ImageRules) -> str | None:
@@ -82,7 +106,12 @@ def reason(encoded: bytes, rules: ImageRules) -> str | None:
             with Image.open(io.BytesIO(encoded), formats=_formats()) as image:
                 if rule := bad_shape(*image.size, rules):
                     return rule
-                if image.format == "JPEG":  # still reads the whole file, but transforms less
+                # Floats and 32-bit integers have no fixed range: which of them is white? The loader refuses them.
+                if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+                    return "image_undecodable"
+                if image.format in ("JPEG", "MPO"):  # still reads the whole file, but transforms less
+                    if _too_many_scans(encoded):
+                        return "image_too_many_scans"
                     image.draft("RGB", (image.width // 8, image.height // 8))
                 image.load()
                 return "image_single_colour" if is_single_colour(image, rules) else None

@@ -1,22 +1,26 @@
 """Encoded images to square uint8 arrays: decoded, resized with the aspect ratio kept, augmented, padded."""
 
 import dataclasses
+import functools
 import io
 import math
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from flamingo_jax.data.errors import MediaError
 
 MAX_PIXELS_LIMIT = 178_956_970
 """Pillow refuses more than this (2 * Image.MAX_IMAGE_PIXELS) by itself."""
 
-# Pillow also opens formats that run other programs (EPS) or fetch other files; the web's own are enough.
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "MPO")
+# Pillow also opens formats that run other programs (EPS) or fetch other files; the web's own are enough. Its reader of
+# JPEG opens the cameras' MPO, too.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _ORIENTATION_TAG = 0x0112
+_PHOTOMETRIC_TAG, _WHITE_IS_ZERO = 262, 0  # TIFF 6.0, section 8
+_STRIP_PIXELS = 1 << 20
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -74,25 +78,29 @@ def load_image(encoded: bytes, *, size: int, max_pixels: int) -> Image.Image:
     """The image upright, in RGB, resized so that its longer side is `size` pixels.
 
     Palettes, grey, CMYK and 16-bit grey become 8-bit RGB; what is transparent becomes white, the colour of most pages;
-    of an animation the first frame is taken. Large JPEGs are decoded at the nearest smaller power-of-two scale.
+    of an animation the first frame is taken. Large JPEGs are decoded at the nearest smaller power-of-two scale. Broken
+    metadata costs nothing but themselves.
 
     Raises:
       MediaError: not an image of a known format, truncated, corrupt, or of more than `max_pixels` pixels.
     """
     try:
-        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+        with Image.open(io.BytesIO(encoded), formats=image_formats()) as image:
             if image.width * image.height > max_pixels:
                 raise MediaError(
                     f"an image of {image.width} x {image.height} pixels (at most {max_pixels} are decoded)"
                 )
-            orientation = image.getexif().get(_ORIENTATION_TAG, 1)
             image.draft("RGB", _fit(image.size, size))
             image.load()
+            orientation = _orientation(image)
             rgb = resize(_to_rgb(image), size)
     except MediaError:
         raise
     except MemoryError:
         raise
+    except UnidentifiedImageError:
+        known = ", ".join(image_formats())
+        raise MediaError(f"{len(encoded)} bytes that are no image of the formats {known}") from None
     except Exception as error:  # Decoders meet damage with errors of a dozen kinds.
         raise MediaError(f"an image of {len(encoded)} bytes cannot be decoded: {error}") from error
     return rgb.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else rgb
@@ -112,14 +120,26 @@ def finish_image(
         image = _recolour(image, change)
         if change.mirror:
             image = ImageOps.mirror(image)
-    pixels = np.asarray(image)
-    if pixels.shape[:2] == (size, size):
-        return pixels
-    out = np.empty((size, size, 3), np.uint8)
-    out[:] = pad_value
-    top, left = (size - image.height) // 2, (size - image.width) // 2
-    out[top : top + image.height, left : left + image.width] = pixels
-    return out
+    if image.size == (size, size):
+        return np.asarray(image)
+    square = Image.new("RGB", (size, size), tuple(map(int, pad_value)))
+    square.paste(image, ((size - image.width) // 2, (size - image.height) // 2))
+    return np.asarray(square)
+
+
+@functools.cache
+def image_formats() -> tuple[str, ...]:
+    """The formats that are read: of `_FORMATS`, those that this build of Pillow has (it fails on a name it lacks)."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def _orientation(image: Image.Image) -> int:
+    """How a loaded image is still to be turned, as EXIF counts; Pillow turns TIFF files itself as it loads them."""
+    try:
+        return image.getexif().get(_ORIENTATION_TAG, 1)
+    except Exception:  # what Pillow's EXIF reader raises on broken blocks is an open set
+        return 1
 
 
 def _fit(shape: tuple[int, int], size: int) -> tuple[int, int]:
@@ -131,16 +151,34 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "RGB":
         return image
     if image.mode in _SIXTEEN_BIT:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "I":  # 32 bits that hold 16, as Pillow reads some PNG and TIFF files.
+        levels = (np.asarray(image) >> 8).astype(np.uint8)
+        return Image.fromarray(255 - levels if _white_is_zero(image) else levels).convert("RGB")
+    if image.mode == "I" and image.format != "TIFF":  # 32 bits that hold 16, as older Pillows read PNG files.
         return Image.fromarray((np.asarray(image).clip(0, 65535) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode == "F":
-        raise MediaError("an image with floating-point pixels, whose range no standard fixes")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    if image.mode in ("I", "F"):
+        raise MediaError("an image with signed, 32-bit or floating-point samples, whose range no standard fixes")
+    return _on_white(image) if image.has_transparency_data else image.convert("RGB")
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Whether this is a TIFF file of inverted grey, which Pillow inverts back for 8 bits only."""
+    return image.format == "TIFF" and image.tag_v2.get(_PHOTOMETRIC_TAG) == _WHITE_IS_ZERO
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """What shows of an image with transparency on a white page.
+
+    Strip by strip, so that a large image is in memory twice and not four times.
+    """
+    page = Image.new("RGB", image.size, "white")
+    if image.mode == "RGBA":
+        page.paste(image, mask=image)
+        return page
+    rows = max(1, _STRIP_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height))).convert("RGBA")
+        page.paste(strip, (0, top), mask=strip)
+    return page
 
 
 def _recolour(image: Image.Image, change: Change) -> Image.Image:

@@ -10,6 +10,10 @@ from PIL import Image
 from flamingo_jax.data.errors import MediaError
 from flamingo_jax.data.images import resize
 
+CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif"
+"""FFmpeg's names of the containers that are read. Others, such as playlists, would open files and addresses that they
+name."""
+_STILLS = "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"  # clips of one frame
 _SEEK_FROM = 2.0  # seconds; a start before this is reached faster by decoding than by seeking.
 
 
@@ -32,7 +36,7 @@ def load_clip(
     """
     unit = rng.random() if rng is not None else 0.0
     try:
-        with av.open(io.BytesIO(encoded)) as container:
+        with av.open(io.BytesIO(encoded), options={"format_whitelist": f"{CONTAINERS},{_STILLS}"}) as container:
             if not container.streams.video:
                 raise MediaError("a clip without a video stream")
             stream = container.streams.video[0]

@@ -122,3 +122,10 @@ def test_damage_never_raises_anything_else(ten_seconds, junk, place):
     encoded[place % len(encoded) : place % len(encoded) + len(junk)] = junk
     with contextlib.suppress(MediaError):
         assert 1 <= len(load(bytes(encoded))) <= 8
+
+
+@pytest.mark.parametrize("text", ["ffconcat version 1.0\nfile '{}'\n", "#EXTM3U\n#EXTINF:2,\n{}\n#EXT-X-ENDLIST\n"])
+def test_a_clip_cannot_name_other_files(tmp_path, text):
+    (tmp_path / "other.mp4").write_bytes(clip_bytes(2))
+    with pytest.raises(MediaError):
+        load(text.format(tmp_path / "other.mp4").encode())
