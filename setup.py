@@ -11,11 +11,21 @@ EXTRAS = {
     # gs:// paths, of weights, datasets and workdirs.
     "gcs": ["etils[epath-gcs]>=1.7"],
     # Building corpora (data_pipelines).
-    "data": ["selectolax>=0.4"],
+    "data": [
+        "ImageHash>=4.3",
+        "aiohttp>=3.13",
+        "apache-beam>=2.65",
+        "datasketch>=2.0",
+        "fastwarc>=2.0",
+        "protego>=0.4",
+        "py3langid>=0.3",
+        "pyarrow>=16",
+        "selectolax>=0.4",
+    ],
     # Few-shot evaluation and chat need nothing beyond the core so far.
     "eval": [],
     "chat": [],
-    "test": ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
+    "test": ["html5lib>=1.1", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
 }
 
 setuptools.setup(
@@ -29,7 +39,7 @@ setuptools.setup(
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.0",
-        "av>=13",
+        "av>=14",
         "etils[epath]>=1.7",
         "flax>=0.10.4",
         "gguf>=0.10",
@@ -40,7 +50,7 @@ setuptools.setup(
         "jaxtyping>=0.2.34",
         "ml_collections>=1.0",
         "ml_dtypes>=0.5",
-        "numpy>=1.26",
+        "numpy>=2.0",
         "optax>=0.2.4",
         "orbax-checkpoint>=0.11.5",
         "pillow>=10",

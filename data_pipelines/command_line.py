@@ -1,12 +1,25 @@
-"""What the builders' command lines share: flags from dataclasses, and errors that end in one line."""
+"""What the builders' command lines share: their flags, the configuration from gin, and errors that end in one line."""
 
 import argparse
 import dataclasses
 import sys
-import typing
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from data_pipelines.output import BuildError
+from flamingo_jax.config import ConfigError, resolve
+
+_GIN = Path(__file__).parents[1] / "gin" / "corpora"
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A builder's command line: what was asked for, and the flags that are left for Beam."""
+
+    values: argparse.Namespace
+    config: Any
+    beam_flags: Sequence[str]
 
 
 def parser(program: str, description: str, default_name: str) -> argparse.ArgumentParser:
@@ -14,6 +27,8 @@ def parser(program: str, description: str, default_name: str) -> argparse.Argume
     flags = argparse.ArgumentParser(
         prog=f"python -m data_pipelines.{program}",
         description=description,
+        epilog="Other flags go to Apache Beam: --direct_num_workers=4 uses four processes of this machine, --runner and"
+        " its flags another runner.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
@@ -22,39 +37,69 @@ def parser(program: str, description: str, default_name: str) -> argparse.Argume
     flags.add_argument("--name", default=default_name, help="the dataset's name, and its folder's")
     flags.add_argument("--validation_fraction", type=float, default=0.1, help="the share of the validation split")
     flags.add_argument("--overwrite", action="store_true", help="replace a dataset that was built otherwise")
+    add_gin_flags(flags, program.split()[-1])
     return flags
 
 
-def add_flags(flags: argparse.ArgumentParser, config: type) -> None:
-    """Adds one flag for each field of a frozen dataclass, and of those within it, named and explained as the fields."""
-    types = typing.get_type_hints(config)
-    group = flags.add_argument_group((config.__doc__ or config.__name__).partition("\n")[0])
-    for field in dataclasses.fields(config):
-        if dataclasses.is_dataclass(types[field.name]):
-            add_flags(flags, types[field.name])
-            continue
-        kind = types[field.name]
-        convert = _numbers if typing.get_origin(kind) is tuple else kind
-        group.add_argument(
-            f"--{field.name}", type=convert, default=field.default, help=field.metadata.get("help", field.name)
-        )
+def add_gin_flags(flags: argparse.ArgumentParser, name: str) -> None:
+    """The flags that set thresholds; `name` is that of the gin file which holds the defaults."""
+    shipped = _GIN / f"{name}.gin"
+    flags.add_argument(
+        "--gin_file",
+        action="append",
+        metavar="FILE",
+        help=f"a gin file with the thresholds; gin/corpora/{shipped.name} of the checkout where none is named",
+    )
+    flags.add_argument(
+        "--gin", action="append", default=[], metavar="NAME=VALUE", help="one more binding; may be given several times"
+    )
+    flags.set_defaults(shipped_gin=[str(shipped)] if shipped.is_file() else [])
 
 
-def from_flags(values: argparse.Namespace, config: type):
-    """The dataclass that the flags of `add_flags` describe."""
-    types = typing.get_type_hints(config)
-    return config(
-        **{
-            field.name: from_flags(values, types[field.name])
-            if dataclasses.is_dataclass(types[field.name])
-            else getattr(values, field.name)
-            for field in dataclasses.fields(config)
-        }
+def add_store_flags(flags: argparse.ArgumentParser) -> None:
+    """The flags about what is known by its address alone."""
+    flags.add_argument(
+        "--store",
+        default="",
+        metavar="FOLDER",
+        help="where fetched images and pages are; data_pipelines.fetch fills it",
+    )
+    flags.add_argument(
+        "--fetch", action="store_true", help="fetch into the store what it lacks (see FetchConfig.contact)"
     )
 
 
-def _numbers(text: str) -> tuple[float, ...]:
-    return tuple(float(part) for part in text.split(",") if part.strip())
+def configure(values: argparse.Namespace, config: type) -> Any:
+    """The configuration that the gin flags describe.
+
+    Raises:
+      BuildError: a file or a binding is at fault; the message names it.
+    """
+    files = values.gin_file or values.shipped_gin
+    if not files and not values.gin:
+        return config()  # installed without the gin files, whose values are the defaults
+    try:
+        return resolve(config, files, values.gin)
+    except ConfigError as error:
+        raise BuildError(str(error)) from None
+
+
+def read(flags: argparse.ArgumentParser, config: type, arguments: Sequence[str] | None) -> Command:
+    """Parses a builder's arguments.
+
+    Raises:
+      BuildError: as `configure`.
+    """
+    values, others = flags.parse_known_args(arguments)
+    configured = configure(values, config)
+    if getattr(values, "fetch", False):
+        if not values.store:
+            raise BuildError("--fetch needs a --store to fetch into")
+        try:
+            configured.fetching.limits.user_agent  # noqa: B018  the property checks what is needed
+        except ValueError as error:
+            raise BuildError(f"--fetch: {error}") from None
+    return Command(values, configured, others)
 
 
 def run(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> int:

@@ -1,17 +1,27 @@
-"""Documents to a TFDS dataset in ArrayRecord, and back. No TensorFlow is used."""
+"""The TFDS builder of all our datasets: a Beam pipeline of documents in, ArrayRecord out. No TensorFlow is used."""
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import pickle
+from collections.abc import Callable
 
+import apache_beam as beam
 import tensorflow_datasets as tfds
 from etils import epath
-from tensorflow_datasets.core import writer as tfds_writer
-from tensorflow_datasets.proto import tf_example_pb2
 
-from data_pipelines import progress
-from flamingo_jax.data.document import Document
+from data_pipelines import drops, tallying, writing
+from data_pipelines.flow import Flow
+from data_pipelines.progress import Board
+from data_pipelines.sketch import Medium, Sketch
+from flamingo_jax.data.document import Text
 
 VERSION = "1.0.0"
+_SHARDS, _RULES, _KEPT = "shards.json", "rules.pickle", "kept.pickle"
+
+Documents = Callable[[Flow], beam.PCollection]
+"""Builds the part of the pipeline that gives the `Sketch`es."""
+
+
+class NothingKeptError(Exception):
+    """No document came through the rules."""
 
 
 class DocumentDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -19,13 +29,34 @@ class DocumentDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=
 
     `Sequence(Text())` holds any byte string untouched, where a sequence of `Image` would be decoded as a whole at each
     read.
+
+    Attributes:
+      rules: what the rules of the build dropped; set when the dataset is written.
+      kept: how many documents, texts, images and videos were written; likewise.
     """
 
     VERSION = tfds.core.Version(VERSION)
 
-    def __init__(self, *, name: str, splits: Mapping[str, Iterator[Document]], data_dir: epath.PathLike):
+    def __init__(
+        self,
+        *,
+        name: str,
+        documents: Documents,
+        layout: writing.Layout,
+        board: Board,
+        scratch: epath.PathLike,
+        data_dir: epath.PathLike,
+    ):
+        """
+        Args:
+          documents: the pipeline.
+          scratch: a folder that all workers reach, for what they tell the caller.
+        """
         self.name = name
-        self._documents = splits
+        self.rules: list[drops.Rule] = []
+        self.kept: dict[str, int] = {}
+        self._documents, self._layout, self._board = documents, layout, board
+        self._scratch = epath.Path(scratch)
         super().__init__(data_dir=data_dir, file_format="array_record")
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -37,15 +68,39 @@ class DocumentDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=
         )
 
     def _split_generators(self, dl_manager):
-        del dl_manager  # nothing is downloaded
-        return {split: self._generate_examples(documents) for split, documents in self._documents.items()}
+        raise NotImplementedError("which split a document is in, only its pipeline knows")
 
-    def _generate_examples(self, documents: Iterator[Document]):
-        for document in documents:
-            yield document.key, document.to_record()
+    def _generate_examples(self):
+        raise NotImplementedError
 
-    def _example_writer(self) -> tfds_writer.ExampleWriter:
-        return _CanonicalWriter(file_format=self.info.file_format)
+    def _download_and_prepare(self, dl_manager, download_config, **_) -> None:
+        """Runs the pipeline on the runner of the `DownloadConfig`. TFDS's own writer would shuffle the media."""
+        templates = {split: self._get_filename_template(split) for split in (writing.TRAIN, writing.VALIDATION)}
+        with beam.Pipeline(runner=download_config.beam_runner, options=download_config.beam_options) as pipeline:
+            flow = Flow(pipeline, self._board)
+            sketches = writing.unique(flow, self._documents(flow))
+            shards = writing.write_shards(flow, sketches, self._layout, templates, self.info.features)
+            _save(shards | beam.combiners.ToList(), self._scratch / _SHARDS, lambda found: writing.dump_shards(found))
+            _save(_count(sketches), self._scratch / _KEPT)
+            _save(tallying.tally(flow.drops()), self._scratch / _RULES)
+        self.rules = pickle.loads((self._scratch / _RULES).read_bytes())
+        self.kept = pickle.loads((self._scratch / _KEPT).read_bytes())
+        found = writing.parse_shards((self._scratch / _SHARDS).read_text())
+        if not found:
+            raise NothingKeptError
+        splits = []
+        for split, template in templates.items():
+            mine = [shard for shard in found if shard.split == split]
+            if mine:
+                splits.append(
+                    tfds.core.SplitInfo(
+                        name=split,
+                        shard_lengths=[shard.records for shard in mine],
+                        num_bytes=sum(shard.size for shard in mine),
+                        filename_template=template,
+                    )
+                )
+        self.info.set_splits(tfds.core.splits.SplitDict(splits))
 
     def _log_download_bytes(self) -> None:
         """TFDS would print about a download that does not take place."""
@@ -54,79 +109,31 @@ class DocumentDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=
         """As above."""
 
 
-class _CanonicalWriter(tfds_writer.ExampleWriter):
-    """Puts the features of a record in a fixed order: TFDS's own differs from process to process."""
+def _save(values: beam.PCollection, path: epath.Path, dump: Callable = pickle.dumps) -> None:
+    """Writes the only element of a collection to a file that the caller reads afterwards."""
 
-    def write(self, path, examples):
-        def canonical():
-            for key, serialized in examples:
-                yield key, tf_example_pb2.Example.FromString(serialized).SerializeToString(deterministic=True)
+    def write(value) -> None:
+        content = dump(value)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
-        return super().write(path, canonical())
-
-
-def split_keys(keys: Sequence[str], validation_fraction: float) -> dict[str, list[str]]:
-    """Shares keys out to "train" and "validation" by their hash, so that a key keeps its split as a corpus grows.
-
-    Of two or more keys at least one goes to either split (the nearest by its hash), unless the fraction is 0.
-
-    Raises:
-      ValueError: the fraction is not in [0, 1).
-    """
-    if not 0 <= validation_fraction < 1:
-        raise ValueError(f"the validation fraction must be at least 0 and less than 1, not {validation_fraction}")
-    if validation_fraction == 0 or len(keys) < 2:
-        return {"train": sorted(keys)}
-    ranked = sorted((_unit_hash(key), key) for key in keys)
-    held_out = sum(value < validation_fraction for value, _ in ranked)
-    held_out = min(max(held_out, 1), len(ranked) - 1)
-    return {
-        "train": sorted(key for _, key in ranked[held_out:]),
-        "validation": sorted(key for _, key in ranked[:held_out]),
-    }
+    _ = values | f"save {path.name}" >> beam.Map(write)
 
 
-def _unit_hash(key: str) -> float:
-    """A number in [0, 1) that depends on the key alone."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=6).digest(), "big") / 2**48
+def _count(sketches: beam.PCollection) -> beam.PCollection:
+    def kinds(sketch: Sketch):
+        yield "documents", 1
+        for item in sketch.items:
+            if isinstance(item, Medium):
+                yield f"{item.kind}s", 1
+                if item.hits:
+                    yield "images that may be of an evaluation", 1
+            elif isinstance(item, Text):
+                yield "texts", 1
 
-
-def write(
-    folder: epath.Path, name: str, splits: Mapping[str, Sequence[str]], load: Callable[[str], Document]
-) -> epath.Path:
-    """Writes one dataset and reads its index back.
-
-    Args:
-      folder: the dataset goes to `folder/name/1.0.0`, which must not exist.
-      name: lower-case letters, digits and underscores.
-      splits: the keys of each split; no split may be empty.
-      load: makes the document of a key. Called once for each.
-
-    Returns:
-      The dataset's directory, for `tfds.builder_from_directory`.
-
-    Raises:
-      OSError: the dataset cannot be written, or has fewer records than were given (a disk that filled up).
-    """
-    tfds.display_progress_bar(False)  # ours is enough, and says what it counts
-
-    def documents(split: str) -> Iterator[Document]:
-        for key in progress.bar(splits[split], f"writing {name} {split}", "documents"):
-            yield load(key)
-
-    folder = epath.Path(folder)
-    builder = DocumentDatasetBuilder(name=name, splits={split: documents(split) for split in splits}, data_dir=folder)
-    downloads = folder / "downloads"
-    try:
-        builder.download_and_prepare(
-            download_dir=downloads, download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
-    except RuntimeError as error:  # what ArrayRecord raises when the file system refuses
-        raise OSError(f"cannot write the dataset {name!r} in {folder}: {error}") from error
-    downloads.rmtree(missing_ok=True)
-    directory = folder / name / VERSION
-    for split, keys in splits.items():
-        found = len(tfds.builder_from_directory(directory).as_data_source(split))
-        if found != len(keys):
-            raise OSError(f"{directory} has {found} records in split {split!r}, {len(keys)} were written")
-    return directory
+    return (
+        sketches
+        | "kinds" >> beam.FlatMap(kinds)
+        | "count kinds" >> beam.CombinePerKey(sum)
+        | "list of kinds" >> beam.combiners.ToList()
+        | "as a dict" >> beam.Map(dict)
+    )

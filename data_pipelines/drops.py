@@ -1,57 +1,75 @@
 """What a build dropped and why: counts with a few examples, as JSON and as a table."""
 
-import collections
+import dataclasses
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
-_EXAMPLES = 5
-_EXAMPLE_CHARACTERS = 160
-_UNITS = ("page", "paragraph", "image", "pair", "clip")
+from data_pipelines.sketch import Drop, Reference
+
+UNITS = ("page", "document", "pair", "clip", "paragraph", "image")
+_EXAMPLES = 8
+_EXAMPLE_CHARACTERS = 240
 
 
-class Drops:
-    """Counts of dropped things by rule and unit ("page", "paragraph", "image", "pair" or "clip")."""
+@dataclasses.dataclass(frozen=True, order=True)
+class Example:
+    """One of the things that a rule dropped. The order is by a hash of the text: a draw that any worker makes alike."""
 
-    def __init__(self):
-        self._counts: collections.Counter[tuple[str, str]] = collections.Counter()
-        self._examples: dict[tuple[str, str], list[str]] = {}
+    rank: bytes
+    text: str
+    reference: Reference | None = dataclasses.field(default=None, compare=False)
 
-    def add(self, rule: str, unit: str, example: str = "", count: int = 1) -> None:
-        """Counts `count` things dropped by `rule`; the first five different examples are kept."""
-        if unit not in _UNITS:
-            raise ValueError(f"unknown unit {unit!r}; known: {', '.join(_UNITS)}")
-        self._counts[rule, unit] += count
-        examples = self._examples.setdefault((rule, unit), [])
-        example = example[:_EXAMPLE_CHARACTERS]
-        if example and len(examples) < _EXAMPLES and example not in examples:
-            examples.append(example)
+    @classmethod
+    def of(cls, drop: Drop) -> "Example":
+        """The example that a drop gives."""
+        text = " ".join(drop.example.split())[:_EXAMPLE_CHARACTERS]
+        return cls(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest(), text, drop.reference)
 
-    def count(self, rule: str, unit: str) -> int:
-        """How many things of one unit a rule dropped."""
-        return self._counts[rule, unit]
 
-    def to_json(self) -> list[dict]:
-        """One entry per rule and unit: pages first, then by falling count."""
-        order = sorted(self._counts.items(), key=lambda entry: (_UNITS.index(entry[0][1]), -entry[1], entry[0][0]))
-        return [
-            {"rule": rule, "unit": unit, "count": count, "examples": self._examples[rule, unit]}
-            for (rule, unit), count in order
-        ]
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What one rule dropped of one unit: how many, with examples."""
+
+    rule: str
+    unit: str
+    count: int
+    examples: tuple[Example, ...]
+
+    def to_json(self) -> dict:
+        """The entry of `drops.json`."""
+        return {
+            "rule": self.rule,
+            "unit": self.unit,
+            "count": self.count,
+            "examples": [example.text for example in self.examples],
+        }
+
+
+def few(examples: Iterable[Example]) -> tuple[Example, ...]:
+    """The examples that a report shows of these: a draw by the hash of their texts, each text once."""
+    distinct = {example.text: example for example in sorted(examples, key=lambda one: (one, repr(one.reference)))}
+    return tuple(sorted(distinct.values())[:_EXAMPLES])
+
+
+def ordered(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules in the order of the report."""
+    return sorted(rules, key=lambda rule: (UNITS.index(rule.unit), -rule.count, rule.rule))
 
 
 def table(report: Mapping) -> str:
     """The text table of a build's report: what was kept, then each rule with its count and first example."""
     kept = ", ".join(f"{number:,} {what}" for what, number in report["kept"].items() if isinstance(number, int))
     splits = ", ".join(f"{name} {number:,}" for name, number in report["kept"]["documents_per_split"].items())
-    lines = [f"{report['dataset']}: kept {kept} ({splits}) in {report['seconds']:.1f} s"]
+    lines = [f"{report['dataset']}: kept {kept or 'nothing'}" + (f" ({splits})" if splits else "")]
     if not report["drops"]:
         return "\n".join([*lines, "nothing was dropped"])
     width = max(len(drop["rule"]) for drop in report["drops"])
-    lines.append(f"  {'dropped by rule':<{width}}  {'unit':<9}  {'count':>8}  first example")
+    lines.append(f"  {'dropped by rule':<{width}}  {'unit':<9}  {'count':>9}  an example")
     for drop in report["drops"]:
         example = " ".join(drop["examples"][0].split()) if drop["examples"] else ""
         example = example if len(example) <= 60 else f"{example[:57]}..."
-        lines.append(f"  {drop['rule']:<{width}}  {drop['unit']:<9}  {drop['count']:>8,}  {example}".rstrip())
+        lines.append(f"  {drop['rule']:<{width}}  {drop['unit']:<9}  {drop['count']:>9,}  {example}".rstrip())
     return "\n".join(lines)
 
 

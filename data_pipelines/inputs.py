@@ -1,14 +1,9 @@
-"""The files of an input folder: listed without leaving it, in a fixed order, with a fingerprint of their contents."""
+"""The files of an input: listed without leaving it, in a fixed order."""
 
-import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
-from data_pipelines import progress
 from data_pipelines.output import BuildError
-
-_CHUNK = 1 << 20
 
 
 def list_files(root: Path) -> list[str]:
@@ -36,22 +31,3 @@ def list_files(root: Path) -> list[str]:
 def is_inside(root: Path, path: Path) -> bool:
     """Whether a file lies below `root` with every symbolic link followed."""
     return path.resolve().is_relative_to(root.resolve())
-
-
-def fingerprint(root: Path, files: Iterable[str]) -> str:
-    """A hash (hexadecimal, 128 bits) of the files' names and contents; one that cannot be read counts by its name."""
-    total = hashlib.blake2b(digest_size=16)
-    for name in progress.bar(sorted(files), "reading input", "files"):
-        total.update(f"{len(name.encode(errors='surrogateescape'))}:".encode())
-        total.update(name.encode(errors="surrogateescape"))
-        path = root / name
-        content = hashlib.blake2b(digest_size=16)
-        if is_inside(root, path):
-            try:
-                with path.open("rb") as file:
-                    while chunk := file.read(_CHUNK):
-                        content.update(chunk)
-            except OSError:
-                content.update(b"unreadable")
-        total.update(content.digest())
-    return total.hexdigest()

@@ -65,6 +65,7 @@ def staging(folder: epath.Path, name: str) -> Iterator[epath.Path]:
     removed by the next one.
     """
     folder = epath.Path(folder)
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     prefix = f".{name}.incomplete-{socket.gethostname()}-"
     for left in folder.glob(f"{prefix}*"):
@@ -77,6 +78,8 @@ def staging(folder: epath.Path, name: str) -> Iterator[epath.Path]:
         _replace(temporary / name, folder / name, temporary / "replaced")
     finally:
         temporary.rmtree(missing_ok=True)
+        if is_new and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _replace(new: epath.Path, final: epath.Path, aside: epath.Path) -> None:
@@ -92,13 +95,13 @@ def _replace(new: epath.Path, final: epath.Path, aside: epath.Path) -> None:
         raise
 
 
-def check_apart(source: Path, output: str) -> None:
+def check_apart(source: str | Path, output: str) -> None:
     """Refuses an output folder inside the input folder: the next build would read it.
 
     Raises:
       BuildError: it is inside.
     """
-    if "://" not in output and Path(output).resolve().is_relative_to(source.resolve()):
+    if "://" not in output and Path(source).is_dir() and Path(output).resolve().is_relative_to(Path(source).resolve()):
         raise BuildError(f"--output {output} lies inside --input {source}; choose a folder outside it")
 
 

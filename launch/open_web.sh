@@ -123,8 +123,8 @@ else
 fi
 # The builders see by themselves what is built. There are few stamps and fewer clips: hold out more than a tenth.
 stage "pages" "$python" -m data_pipelines.m3w "--input=$raw/site" "--output=$corpus"
-stage "pairs" "$python" -m data_pipelines.pairs "--input=$raw/stamps" "--output=$corpus" --validation_fraction=0.15
-stage "clips" "$python" -m data_pipelines.clips "--input=$raw/clips/clips.json" "--output=$corpus" \
+stage "pairs" "$python" -m data_pipelines.convert pairs "--input=$raw/stamps" "--output=$corpus" --validation_fraction=0.15
+stage "clips" "$python" -m data_pipelines.convert clips "--input=$raw/clips/clips.json" "--output=$corpus" \
   --validation_fraction=0.15
 stage "training" "$python" -m flamingo_jax.train --gin_file=gin/runs/open_web.gin "--workdir=$workdir" \
   ${bindings[@]+"${bindings[@]}"}

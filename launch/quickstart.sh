@@ -95,8 +95,8 @@ fi
 
 stage "embedded web" "$python" -m data_pipelines.embedded_web "--output=$web"
 stage "pages" "$python" -m data_pipelines.m3w "--input=$web/site" "--output=$corpus"
-stage "pairs" "$python" -m data_pipelines.pairs "--input=$web/pairs" "--output=$corpus"
-stage "clips" "$python" -m data_pipelines.clips "--input=$web/clips/clips.json" "--output=$corpus"
+stage "pairs" "$python" -m data_pipelines.convert pairs "--input=$web/pairs" "--output=$corpus"
+stage "clips" "$python" -m data_pipelines.convert clips "--input=$web/clips/clips.json" "--output=$corpus"
 stage "training" "$python" -m flamingo_jax.train --gin_file=gin/runs/quickstart.gin "--workdir=$workdir" \
   ${bindings[@]+"${bindings[@]}"}
 stage "evaluation" "$python" -m flamingo_jax.evaluate "--workdir=$workdir" --dataset=m3w "--truth=$web/truth.json" \

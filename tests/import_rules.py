@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 # Each room may import itself and the rooms below it; rooms on one level do not know each other.
 LEVELS = (
     {"models"},
-    {"parallel", "interop"},
+    {"parallel", "interop", "html"},
     {"data"},
     {"training"},
     {"inference"},
@@ -22,7 +22,13 @@ ONLY = {
         "flamingo_jax.interop.files.tensors",
         "flamingo_jax.interop.files.gguf",
     },
-    ("data_pipelines", "data"): {"flamingo_jax.data.document"},
+    ("data_pipelines", "data"): {
+        "flamingo_jax.data.document",
+        "flamingo_jax.data.duplicates",
+        "flamingo_jax.data.errors",
+        "flamingo_jax.data.sources",
+        "flamingo_jax.data.video",
+    },
 }
 BASE = "flamingo_jax.config"  # may be imported by every room but the models, and imports nothing of ours
 OURS = ("flamingo_jax", "data_pipelines")
@@ -71,6 +77,8 @@ def room(module: str) -> str:
     if top != "flamingo_jax":
         return top
     name = rest.partition(".")[0]
+    if module.endswith(".__main__"):
+        return "entry points"
     return name if name in _LEVEL else "base" if module in (BASE, "flamingo_jax") else "entry points"
 
 

@@ -1,4 +1,7 @@
-"""Imports point one way: entry points -> evaluation -> inference -> training -> data -> parallel, interop -> models."""
+"""Imports point one way.
+
+Entry points -> evaluation -> inference -> training -> data -> parallel, interop, html -> models.
+"""
 
 import itertools
 from pathlib import Path
@@ -9,8 +12,8 @@ from tests import import_rules
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("flamingo_jax", "data_pipelines")
-# Written for an environment of their own, with the peers' frameworks: see tests/goldens.
-PEERS = "tests/goldens/"
+# Written for an environment of their own, with the peers' frameworks.
+PEERS = ("tests/goldens/", "benchmarks/loader_webdataset.py")
 
 
 def our_files() -> dict[str, str]:
@@ -64,9 +67,13 @@ MODULES = {
     "flamingo_jax.interop": "",
     "flamingo_jax.interop.locate": "",
     "flamingo_jax.interop.llama": "",
+    "flamingo_jax.html": "",
+    "flamingo_jax.html.markup": "",
     "flamingo_jax.data": "",
     "flamingo_jax.data.document": "",
     "flamingo_jax.data.pairs": "",
+    "flamingo_jax.data.inspect": "",
+    "flamingo_jax.data.inspect.__main__": "",
     "flamingo_jax.training": "",
     "flamingo_jax.training.step": "",
     "flamingo_jax.inference": "",
@@ -90,6 +97,8 @@ MODULES = {
         ("interop.llama", "from flamingo_jax.interop.locate import locate"),
         ("data.pairs", "from flamingo_jax.interop import locate"),
         ("data.pairs", "from flamingo_jax.parallel import mesh"),
+        ("data.pairs", "from flamingo_jax.html.markup import tag"),
+        ("data.inspect.__main__", "from flamingo_jax import command_line\nfrom flamingo_jax.training import step"),
         ("training.step", "from flamingo_jax.interop import llama"),
         ("training.step", "from flamingo_jax.data.pairs import PairsConfig"),
         ("inference.cache", "from flamingo_jax.training import step"),
@@ -116,6 +125,8 @@ def test_may(module, text):
         ("flamingo_jax.data.pairs", "from flamingo_jax.interop import llama", "of interop, data may import only"),
         ("flamingo_jax.data.pairs", "from flamingo_jax.interop import *", "of interop, data may import only"),
         ("flamingo_jax.data.pairs", "from flamingo_jax import training", "data may not import training"),
+        ("flamingo_jax.data.pairs", "from flamingo_jax.data.inspect import __main__", "may not import entry points"),
+        ("flamingo_jax.html.markup", "from flamingo_jax.data import pairs", "html may not import data"),
         ("flamingo_jax.training.step", "from flamingo_jax import evaluation", "training may not import evaluation"),
         ("flamingo_jax.inference.cache", "import flamingo_jax.evaluation.run", "inference may not import evaluation"),
         ("flamingo_jax.evaluation.run", "from flamingo_jax import command_line", "may not import entry points"),

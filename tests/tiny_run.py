@@ -8,8 +8,8 @@ import numpy as np
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-from data_pipelines import clips, embedded_web, pairs
-from data_pipelines.m3w.__main__ import main as build_m3w
+from data_pipelines import convert, embedded_web
+from data_pipelines.m3w.command import main as build_m3w
 from flamingo_jax.interop.canonical import flatten_shapes
 from flamingo_jax.interop.language import llama
 from flamingo_jax.interop.vision import efficientnet
@@ -122,8 +122,8 @@ def write(root: Path) -> Path:
     embedded_web.generate(root / "web", SETTINGS, progress=False)
     out = ["--output", str(root / "corpus"), "--validation_fraction", "0.3"]
     build_m3w(["--input", str(root / "web/site"), *out])
-    pairs.main(["--input", str(root / "web/pairs"), *out])
-    clips.main(["--input", str(root / "web/clips/clips.json"), *out])
+    convert.main(["pairs", "--input", str(root / "web/pairs"), *out])
+    convert.main(["clips", "--input", str(root / "web/clips/clips.json"), *out])
     gin_file = root / "tiny.gin"
     gin_file.write_text(GIN.format(root=root))
     return gin_file

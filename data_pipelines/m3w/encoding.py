@@ -27,8 +27,10 @@ _SUPERSETS = {
 # Only encodings of real pages: Python also knows `unicode_escape`, `punycode` and others that change ordinary text.
 _ACCEPTED = re.compile(r"utf-8|cp\d+|iso8859-\d+|iso2022_\w+|koi8-\w+|mac-\w+|big5\w*|gb18030|euc_\w+|hz")
 _SEVEN_BIT = re.compile(r"iso2022_\w+|hz")
+_SEVEN_BIT_SHIFTS = (b"\x1b", b"~{")  # without them, text of such an encoding is ASCII
 _RUBBISH = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x84\x86-\x9f\ufffd]")
 _MAX_RUBBISH = 0.002
+_PLAIN = bytes(code for code in range(128) if not _RUBBISH.match(chr(code)))
 
 
 def decode(encoded: bytes) -> str | None:
@@ -40,14 +42,15 @@ def decode(encoded: bytes) -> str | None:
     for bom, name in _BOMS:
         if encoded.startswith(bom):
             return _accept(encoded.decode(name, errors="replace"))
-    declared = declared_encoding(encoded)
-    if declared and _SEVEN_BIT.fullmatch(declared) and (text := _strict(encoded, declared)) is not None:
-        return _accept(text)
+    if any(shift in encoded for shift in _SEVEN_BIT_SHIFTS):
+        declared = declared_encoding(encoded)
+        if declared and _SEVEN_BIT.fullmatch(declared) and (text := _strict(encoded, declared)) is not None:
+            return _accept(text)
     if (text := _strict(encoded, "utf-8")) is not None:
         return _accept(text)
     if (text := _mostly_utf8(encoded)) is not None:
         return text
-    for name in (declared, "cp1252"):
+    for name in (declared_encoding(encoded), "cp1252"):
         if name and name != "utf-8" and (text := _strict(encoded, name)) is not None:
             return _accept(text)
     return _accept(encoded.decode("latin-1"))
@@ -77,10 +80,11 @@ def _mostly_utf8(encoded: bytes) -> str | None:
     """UTF-8 without its broken characters, if there are at least ten good non-ASCII characters to each broken one."""
     text = encoded.decode("utf-8", errors="replace")
     broken = text.count("\ufffd")
-    good = sum(character > "\x7f" for character in text) - broken
+    good = len(text) - len(text.encode("ascii", errors="ignore")) - broken
     return text.replace("\ufffd", "") if good >= 10 * broken else None
 
 
 def _accept(text: str) -> str | None:
     """None for rubbish: more than two control or replacement characters in a thousand."""
-    return None if len(_RUBBISH.findall(text)) > _MAX_RUBBISH * len(text) else text
+    suspects = text.encode(errors="replace").translate(None, _PLAIN).decode()  # to search the whole text takes longer
+    return None if len(_RUBBISH.findall(suspects)) > _MAX_RUBBISH * len(text) else text

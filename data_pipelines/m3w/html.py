@@ -4,7 +4,7 @@ import dataclasses
 
 from selectolax.lexbor import LexborHTMLParser
 
-from data_pipelines.m3w import boilerplate
+from data_pipelines.m3w import boilerplate, tree
 from data_pipelines.m3w.items import ImageReference, Paragraph
 from data_pipelines.m3w.walk import Walk
 
@@ -24,11 +24,37 @@ class Extraction:
 
 
 def extract(html: str, rules: boilerplate.BoilerplateRules) -> Extraction:
-    """Walks the page once, without recursion, so that no depth of nesting can break it."""
-    tree = LexborHTMLParser(html)
-    base = tree.css_first("base[href]")
-    walk = Walk(rules)
-    if tree.body is not None:
-        walk.run(tree.body)
+    """Walks the page once, without recursion, so that no depth of nesting can break it.
+
+    Where `main` (elements with role "main" count too) holds text, and at least half of what is left of it, it is the page,
+    and what stands outside is dropped as "outside_main".
+    """
+    page = LexborHTMLParser(html)
+    base = page.css_first("base[href]")
+    tree.move_captions(page)
+    walk = Walk(page, rules)
+    walk.run()
+    items = _of_main(walk)
     href = base.attributes.get("href") if base is not None else None
-    return Extraction(tuple(walk.items), href, dict(walk.dropped), walk.examples)
+    return Extraction(tuple(items), href, dict(walk.dropped), walk.examples)
+
+
+def _of_main(walk: Walk) -> list[Paragraph | ImageReference]:
+    items, outside = [], []
+    end = 0
+    for start, stop in walk.mains:
+        outside += walk.items[end:start]
+        items += walk.items[start:stop]
+        end = stop
+    outside += walk.items[end:]
+    characters = _characters(items)
+    if characters == 0 or characters < _characters(outside):
+        return walk.items
+    for item in outside:
+        if isinstance(item, Paragraph):
+            walk.count("outside_main", item.text)
+    return items
+
+
+def _characters(items: list[Paragraph | ImageReference]) -> int:
+    return sum(len(item.text) for item in items if isinstance(item, Paragraph))

@@ -1,6 +1,10 @@
 """What a page consists of: runs of text and references to images."""
 
 import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+_CLOSING = tuple(".,;:!?)]")  # what follows the word before it at once
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -23,13 +27,21 @@ class ImageReference:
     candidates: tuple[str, ...]
 
 
-def merge_paragraphs(items: list) -> list:
+def merge_paragraphs(items: Iterable) -> list:
     """Joins neighbouring runs of one block, which an image parted that has been dropped since."""
     merged: list = []
-    for item in items:
-        last = merged[-1] if merged else None
-        if isinstance(item, Paragraph) and isinstance(last, Paragraph) and item.block == last.block:
-            merged[-1] = dataclasses.replace(last, text=f"{last.text} {item.text}")
+    for block, neighbours in itertools.groupby(items, lambda item: getattr(item, "block", None)):
+        runs = list(neighbours)
+        if block is None or len(runs) == 1:
+            merged += runs
         else:
-            merged.append(item)
+            merged.append(dataclasses.replace(runs[0], text="".join(_spaced(runs))))
     return merged
+
+
+def _spaced(runs: Sequence[Paragraph]) -> Iterator[str]:
+    yield runs[0].text
+    for run in runs[1:]:
+        if not run.text.startswith(_CLOSING):
+            yield " "
+        yield run.text

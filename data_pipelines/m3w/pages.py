@@ -27,7 +27,7 @@ def extract(encoded: bytes, config: M3WConfig) -> html.Extraction | str:
 
 def text_reason(items: Iterable, config: M3WConfig) -> str | None:
     """The quality or repetition rule that the page's text breaks, or None."""
-    paragraphs = merge_paragraphs([item for item in items if isinstance(item, Paragraph)])
+    paragraphs = merge_paragraphs(item for item in items if isinstance(item, Paragraph))
     list_items = sum(paragraph.kind == "list_item" for paragraph in paragraphs)
     page = text_rules.PageText.of([paragraph.text for paragraph in paragraphs], list_items)
     return text_rules.reason(page, config.text) or repetition_rules.reason(page, config.repetition)

@@ -1,8 +1,7 @@
 """Whether a page repeats itself: Gopher's repetition rules (Rae et al. 2021, table A1), one function a rule."""
 
-import collections
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from data_pipelines.m3w.text_rules import PageText
 
@@ -40,48 +39,23 @@ def duplicate_line_characters(page: PageText, rules: RepetitionRules) -> bool:
 
 def top_ngram(page: PageText, rules: RepetitionRules) -> bool:
     """One n-gram that occurs at least twice makes up too much of the page."""
-    total = sum(map(len, page.words))
     for n, cap in enumerate(rules.max_top_ngrams, start=2):
-        counts = collections.Counter(_ngrams(page.words, n))
-        if not counts:
-            break
-        most = max(counts.values())
-        longest = max(sum(map(len, gram)) for gram, count in counts.items() if count == most)
-        if most > 1 and longest * most > cap * total:
+        allowed = cap * page.characters
+        if page.repeated.bound(n) > allowed and page.repeated.most_characters(n) > allowed:
             return True
     return False
 
 
 def duplicate_ngrams(page: PageText, rules: RepetitionRules) -> bool:
     """Too many characters lie in n-grams that have stood on the page before; each character counts once."""
-    total = sum(map(len, page.words))
-    lowest = min(rules.max_duplicate_ngrams, default=1.0)
+    lowest = min(rules.max_duplicate_ngrams, default=1.0) * page.characters
     for n, cap in enumerate(rules.max_duplicate_ngrams, start=5):
-        share = _repeated_characters(page.words, n)
-        if share > cap * total:
+        repeated = page.repeated.repeated_characters(n)
+        if repeated > cap * page.characters:
             return True
-        if share <= lowest * total:  # a repeated (n+1)-gram lies within repeated n-grams: the share can only fall
+        if repeated <= lowest:  # a repeated (n+1)-gram lies within repeated n-grams: the share can only fall
             return False
     return False
-
-
-def _ngrams(words: Sequence[str], n: int) -> zip:
-    return zip(*(words[start:] for start in range(n)), strict=False)
-
-
-def _repeated_characters(words: Sequence[str], n: int) -> int:
-    grams = list(_ngrams(words, n))
-    if len(set(grams)) == len(grams):
-        return 0
-    seen: set[tuple[str, ...]] = set()
-    characters = covered = 0  # `covered`: the words before this index are counted
-    for start, gram in enumerate(grams):
-        if gram in seen:
-            characters += sum(map(len, words[max(start, covered) : start + n]))
-            covered = start + n
-        else:
-            seen.add(gram)
-    return characters
 
 
 _RULES: tuple[Callable[[PageText, RepetitionRules], bool], ...] = (

@@ -4,7 +4,11 @@ The thresholds are those of the paper as its open implementation in datatrove ha
 """
 
 import dataclasses
+import functools
+import itertools
 from collections.abc import Callable, Sequence
+
+from data_pipelines.m3w.ngrams import RepeatedNgrams
 
 STOP_WORDS = frozenset(("the", "be", "to", "of", "and", "that", "have", "with"))
 _BULLETS = ("•", "‣", "▪", "●", "◦", "○", "*", "-", "–", "·")
@@ -41,7 +45,17 @@ class PageText:
     @classmethod
     def of(cls, lines: Sequence[str], list_items: int = 0) -> "PageText":
         """Splits the lines into words."""
-        return cls(lines, [word for line in lines for word in line.split()], list_items)
+        return cls(lines, " ".join(lines).split(), list_items)
+
+    @functools.cached_property
+    def characters(self) -> int:
+        """How many characters the words have."""
+        return sum(map(len, self.words))
+
+    @functools.cached_property
+    def repeated(self) -> RepeatedNgrams:
+        """The n-grams of the words that occur more than once."""
+        return RepeatedNgrams(self.words)
 
 
 def too_few_words(page: PageText, rules: TextRules) -> bool:
@@ -56,14 +70,15 @@ def too_many_words(page: PageText, rules: TextRules) -> bool:
 
 def odd_word_length(page: PageText, rules: TextRules) -> bool:
     """The mean number of characters in a word lies outside the range."""
-    mean = sum(map(len, page.words)) / max(1, len(page.words))
+    mean = page.characters / max(1, len(page.words))
     return not rules.min_mean_word_length <= mean <= rules.max_mean_word_length
 
 
 def too_many_symbols(page: PageText, rules: TextRules) -> bool:
     """Too many number signs, or too many ellipses, a word."""
-    hashes = sum(line.count("#") for line in page.lines)
-    ellipses = sum(line.count(mark) for line in page.lines for mark in _ELLIPSES)
+    text = "\n".join(page.lines)
+    hashes = text.count("#")
+    ellipses = sum(map(text.count, _ELLIPSES))
     return max(hashes, ellipses) > rules.max_symbol_ratio * len(page.words)
 
 
@@ -80,13 +95,19 @@ def too_many_ellipsis_lines(page: PageText, rules: TextRules) -> bool:
 
 def too_few_alphabetic_words(page: PageText, rules: TextRules) -> bool:
     """Too many words have no letter in them."""
-    alphabetic = sum(word.isalpha() or any(map(str.isalpha, word)) for word in page.words)
-    return alphabetic < rules.min_alphabetic_words * len(page.words)
+    needed = rules.min_alphabetic_words * len(page.words)
+    alphabetic = sum(map(str.isalpha, page.words))
+    if alphabetic < needed:  # words with an apostrophe or a full stop are left to look at
+        others = itertools.filterfalse(str.isalpha, page.words)
+        alphabetic += sum(any(map(str.isalpha, word)) for word in others)
+    return alphabetic < needed
 
 
 def too_few_stop_words(page: PageText, rules: TextRules) -> bool:
     """Too few different stop words: a list, or not English."""
-    return len(STOP_WORDS.intersection(word.lower() for word in page.words)) < rules.min_stop_words
+    return len(STOP_WORDS.intersection(page.words)) < rules.min_stop_words and (
+        len(STOP_WORDS.intersection(map(str.lower, page.words))) < rules.min_stop_words
+    )
 
 
 _RULES: tuple[Callable[[PageText, TextRules], bool], ...] = (

@@ -1,193 +1,194 @@
-"""The walk over a page's tree that gathers its text, block by block, and its images where they stand."""
+"""The walk over a page's tree that gathers its text, block by block, and its images where they stand.
+
+The order is that of the tree. A paragraph ends where a block element begins or ends and at two `<br>` in a row; an
+image parts it into two runs of one block. Elements that `boilerplate.reason` names are passed by with all below them.
+"""
 
 import collections
-import re
+from collections.abc import Mapping
 
-from selectolax.lexbor import LexborNode
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from data_pipelines.m3w import boilerplate, srcset
+from data_pipelines.m3w import boilerplate, paragraphs, srcset, tags, tree
 from data_pipelines.m3w.items import ImageReference, Paragraph
 
-_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6"))
-_KIND_OF_TAG = {
-    **dict.fromkeys(_HEADINGS, "heading"),
-    **dict.fromkeys(("figcaption", "caption"), "caption"),
-    **dict.fromkeys(("li", "dt", "dd"), "list_item"),
-}
-_BLOCK_NAMES = """
-address article aside blockquote body caption center dd details dir div dl dt fieldset figcaption figure footer form
-header hgroup hr html legend li main ol optgroup option p section summary table tbody tfoot thead tr ul
-"""
-_BLOCKS = _HEADINGS.union(_BLOCK_NAMES.split())
-_CONTENT = frozenset(("main", "article"))
-_PAGE_WRAPPER = "main, article, h1"
-_INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060\ufeff\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ufffd]")
-_NO_LETTERS = re.compile(r"\W+")
 _EXAMPLE_CHARACTERS = 120
 
 
 class Walk:
-    """The state of one walk: the run of text that is being gathered and where it stands."""
+    """The state of one walk: the run of text that is being gathered and where it stands.
 
-    def __init__(self, rules: boilerplate.BoilerplateRules):
+    Attributes:
+      items: the paragraphs and images so far.
+      mains: which of the items lie in `main`, as [start, end).
+      dropped, examples: how many blocks of text each rule has dropped, and the beginning of the first one.
+    """
+
+    def __init__(self, page: LexborHTMLParser, rules: boilerplate.BoilerplateRules):
         self.items: list[Paragraph | ImageReference] = []
+        self.mains: list[tuple[int, int]] = []
         self.dropped: collections.Counter[str] = collections.Counter()
         self.examples: dict[str, str] = {}
+        self._page = page
         self._rules = rules
+        self._wrappers: set[int] | None = None
         self._parts: list[str] = []
-        self._link_characters = 0
-        self._links = 0  # how many `a` elements are open
-        self._contents = 0  # how many `main` and `article` elements are open
+        self._linked: list[str] = []  # those of the parts that lie in links
         self._kinds = ["text"]
-        self._block = 0
-        self._after_break = False
+        self._links = self._contents = 0  # how many such elements are open
+        self._main_starts: list[int] = []
+        self._block = self._block_start = 0  # its number, and where its items begin
+        self._begun = self._after_break = False  # whether the block has anything yet, and a `<br>` last
 
-    def run(self, body: LexborNode) -> None:
-        """Visits `body` and everything below it that is content."""
-        stack = [("body", iter(_children(body, "body")))]
-        while stack:
-            tag, children = stack[-1]
-            node = next(children, None)
+    def run(self) -> None:
+        """Visits the body and everything below it that is content, without recursion."""
+        body = self._page.body
+        node = body.first_child if body is not None else None
+        opened: list[tuple[int, LexborNode | None]] = []  # what is to be undone, and what follows
+        while node is not None or opened:
             if node is None:
-                stack.pop()
-                self._leave(tag)
-            elif node.is_text_node:
+                undone, node = opened.pop()
+                if undone:
+                    self._leave(undone)
+                continue
+            number = node.tag_id
+            if number == tags.TEXT_NUMBER:
                 self._text(node.text_content or "")
-            elif (name := node.tag) and self._enter(name, node):
-                stack.append((name, iter(_children(node, name))))
+                node = node.next
+                continue
+            tag = tags.KNOWN.get(number) or tags.of(node)
+            if attributes := node.attributes:
+                tag = tags.with_attributes(tag, attributes)
+            if not tag.does or self._enter(tag, node, attributes):
+                opened.append((tag.undone, node.next))
+                node = node.first_child
+            else:
+                node = node.next
+        self._flush()
 
-    def _enter(self, tag: str, node: LexborNode) -> bool:
-        """Takes note of an element; whether to go below it."""
-        if not node.is_element_node:
-            return False
-        if tag == "br":
-            self._break()
-            return False
-        attributes = node.attributes
-        if found := boilerplate.reason(tag, attributes, in_content=self._contents > 0):
-            rule, sure = found
-            if sure or node.css_first(_PAGE_WRAPPER) is None:
-                self._drop(rule, tag, node)
+    def _enter(self, tag: tags.Tag, node: LexborNode, attributes: Mapping[str, str | None]) -> bool:
+        """Takes note of an element. Returns whether to go below it."""
+        does = tag.does
+        if does == tags.BLOCK:
+            self._flush()
+            return True
+        if does & tags.SUSPECT:
+            found = boilerplate.reason(tag.name, attributes, in_content=self._contents > 0)
+            if found and (found[1] or not self._is_wrapper(node)):
+                self._drop(found[0], does, node)
                 return False
-        if tag == "img":
+        if does & tags.IMAGE:
             self._image(node, attributes)
             return False
-        if tag in _BLOCKS:
-            self._flush()
-            if tag in _KIND_OF_TAG or _is_caption(attributes):
-                self._kinds.append(_KIND_OF_TAG.get(tag, "caption"))
-            else:
-                self._kinds.append(self._kinds[-1])
-        elif tag in ("td", "th"):
-            self._parts.append(" ")
-        elif tag == "a":
+        if does & tags.BREAK:
+            self._break()
+            return False
+        if does & tags.LINK:
+            if attributes and tree.is_mark(node, attributes):
+                self._drop(boilerplate.MARK, does, node)
+                return False
             self._links += 1
-        if tag in _CONTENT:
+        if does & tags.BLOCK:
+            self._flush()
+        if does & tags.SPACE and self._parts:
+            self._parts.append(" ")
+        if does & tags.KIND:
+            self._kinds.append(tag.kind)
+        if does & tags.CONTENT:
             self._contents += 1
+        if does & tags.MAIN:
+            self._main_starts.append(len(self.items))
         return True
 
-    def _leave(self, tag: str) -> None:
-        if tag in _BLOCKS:
+    def _leave(self, undone: int) -> None:
+        if undone & tags.BLOCK:
             self._flush()
-            if len(self._kinds) > 1:
-                self._kinds.pop()
-        elif tag == "a":
+        if undone & tags.KIND:
+            self._kinds.pop()
+        if undone & tags.LINK:
             self._links -= 1
-        if tag in _CONTENT:
+        if undone & tags.CONTENT:
             self._contents -= 1
+        if undone & tags.MAIN:
+            start = self._main_starts.pop()
+            if not self._main_starts:
+                self.mains.append((start, len(self.items)))
 
     def _text(self, text: str) -> None:
+        if not text or text.isspace():
+            if self._parts:  # before the first word it means nothing
+                self._parts.append(" ")
+            return
         self._parts.append(text)
-        if not text.isspace():
-            self._after_break = False
-            if self._links:
-                self._link_characters += _letters(text)
+        self._begun = True
+        self._after_break = False
+        if self._links:
+            self._linked.append(text)
 
     def _break(self) -> None:
         """Two `<br>` in a row part paragraphs; one is white space."""
         if self._after_break:
             self._flush()
-        self._parts.append(" ")
-        self._after_break = True
+        elif self._parts:
+            self._parts.append(" ")
+        self._begun = self._after_break = True
 
-    def _image(self, node: LexborNode, attributes: dict) -> None:
-        parent = node.parent
-        sources = []
-        if parent is not None and parent.tag == "picture":
-            sources = [source.attributes for source in parent.css("source")]
-        if candidates := srcset.candidates(attributes, sources):
-            self._cut()
+    def _image(self, node: LexborNode, attributes: Mapping[str, str | None]) -> None:
+        if candidates := srcset.candidates(attributes, tree.sources(node)):
+            if self._parts:
+                self._cut()
             self.items.append(ImageReference(candidates))
+            self._begun = True
+            self._after_break = False
 
-    def _drop(self, rule: str, tag: str, node: LexborNode) -> None:
-        if tag in _BLOCKS or rule == "code":
+    def _is_wrapper(self, node: LexborNode) -> bool:
+        if self._wrappers is None:
+            self._wrappers = tree.wrappers(self._page)
+        return node.mem_id in self._wrappers
+
+    def _drop(self, rule: str, does: int, node: LexborNode) -> None:
+        if rule == boilerplate.MARK:
+            if self._parts:
+                self._parts.append(paragraphs.MARK)
+            return
+        if does & tags.BLOCK:
             self._flush()
         if rule == boilerplate.MARKUP:
-            if tag in ("a", "sup") and self._parts:  # a footnote's mark: "as shown [1]." becomes "as shown."
-                self._parts[-1] = self._parts[-1].rstrip()
             return
-        if text := " ".join(node.text(deep=True, separator=" ").split()):
-            self._count(rule, text)
+        if tree.holds_text(node):
+            self.count(rule, "" if rule in self.examples else " ".join(node.text(separator=" ").split()))
 
     def _cut(self) -> None:
         """Ends the run of text, not the block."""
-        if not self._parts:
-            return
-        text = "".join(self._parts)
-        links, self._link_characters = self._link_characters, 0
+        text = paragraphs.clean("".join(self._parts))
         self._parts.clear()
-        text = " ".join(_INVISIBLE.sub("", text).split())
-        if not text:
-            return
-        kind = self._kinds[-1]
-        rule = None
-        if not any(map(str.isalpha, text)):
-            rule = "no_letters"
-        elif (
-            kind not in ("heading", "caption")
-            and links
-            and boilerplate.is_link_dense(_letters(text), links, self._rules)
-        ):
-            rule = "link_dense"
-        if rule is None:
-            self.items.append(Paragraph(text, self._block, kind))
-        else:
-            self._count(rule, text)
-
-    def _count(self, rule: str, text: str) -> None:
-        self.dropped[rule] += 1
-        self.examples.setdefault(rule, text[:_EXAMPLE_CHARACTERS])
+        if text:
+            self.items.append(Paragraph(text, self._block, self._kinds[-1]))
 
     def _flush(self) -> None:
-        """Ends the block."""
-        self._cut()
+        """Ends the block, if it has begun."""
+        if not self._begun:
+            return
+        if self._parts:
+            self._cut()
+        if len(self.items) > self._block_start:
+            self._judge()
+            self._block_start = len(self.items)
+        self._linked.clear()
         self._block += 1
-        self._after_break = False
+        self._begun = self._after_break = False
 
+    def _judge(self) -> None:
+        """Drops the text of a block, not its images, where it is none."""
+        block = self.items[self._block_start :]
+        texts = [item.text for item in block if isinstance(item, Paragraph)]
+        if not texts:
+            return
+        if rule := paragraphs.reason(" ".join(texts), self._kinds[-1], self._linked, self._rules):
+            self.count(rule, texts[0])
+            self.items[self._block_start :] = [item for item in block if isinstance(item, ImageReference)]
 
-def _letters(text: str) -> int:
-    """How many letters and digits: what parts links ("|", "·") is no text of its own."""
-    return len(_NO_LETTERS.sub("", text))
-
-
-def _is_caption(attributes: dict) -> bool:
-    names = (attributes.get("class") or "").split() if attributes else ()
-    return "caption" in names or "wp-caption-text" in names or "thumbcaption" in names
-
-
-def _children(node: LexborNode, tag: str) -> list[LexborNode]:
-    """The children in document order; a caption that stands before its figure's image is moved behind it."""
-    children = list(node.iter(include_text=True))
-    if tag != "figure":
-        return children
-    seen = False
-    early = []
-    for child in children:
-        if child.tag == "figcaption" and not seen:
-            early.append(child)
-        elif child.is_element_node:
-            seen = seen or child.tag == "img" or child.css_first("img") is not None
-    if not early or not seen:
-        return children
-    ids = {child.mem_id for child in early}
-    return [child for child in children if child.mem_id not in ids] + early
+    def count(self, rule: str, text: str) -> None:
+        """Takes note of a block of text that a rule drops."""
+        self.dropped[rule] += 1
+        self.examples.setdefault(rule, text[:_EXAMPLE_CHARACTERS])

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from etils import epath
 
-from data_pipelines.datasets import write
 from flamingo_jax.data.errors import RecordError, SourceError
 from flamingo_jax.data.sources import open_source, version_folder
 from tests.data.samples import noise_bytes, page, pair
+from tests.data.stored import write
 
 DOCUMENTS = {f"k{place:02}": pair(f"k{place:02}", f"caption {place}", noise_bytes(place)) for place in range(12)}
 

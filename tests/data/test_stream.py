@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from etils import epath
 
-from data_pipelines.datasets import write
 from flamingo_jax.data import stream as stream_module
 from flamingo_jax.data.document import Document
 from flamingo_jax.data.errors import RecordError, SkipRateError
@@ -21,6 +20,7 @@ from flamingo_jax.data.mixture import Mixture, MixtureConfig
 from flamingo_jax.data.pairs import PairsConfig, VideoConfig
 from flamingo_jax.data.stream import BatchStream
 from tests.data.samples import WordTokenizer, clip, clip_bytes, noise_bytes, page, pair
+from tests.data.stored import write
 
 REPOSITORY = Path(__file__).parents[2]
 

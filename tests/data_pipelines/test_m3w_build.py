@@ -13,15 +13,21 @@ import tensorflow_datasets as tfds
 from PIL import Image as PillowImage
 
 from data_pipelines import command_line, embedded_web
-from data_pipelines.m3w import __main__ as m3w
+from data_pipelines.m3w import command as m3w
 from flamingo_jax.data.document import Document, Image, Text
 
 ROOT = Path(__file__).parents[2]
-PROSE = (
-    "It was the first morning of spring and the people of the town had come to see what the river would bring. "
-    "Some of them carried baskets, others had brought their children, and nobody was in a hurry to leave again. "
-    "That evening {} told the story to a friend, who did not believe a word of it until the picture was shown."
-)
+WORDS = """
+    the of and to that have with be river town basket children morning spring story friend picture bread window garden
+    letter winter horse carried brought told believed showed opened found lost painted mended kept sold early quiet
+    green narrow heavy old bright every evening market bridge island teacher sister kitchen table yellow summer mountain
+    village doctor music forest paper silver between under without
+""".split()
+
+
+def prose(name: str) -> str:
+    """English words, each once, in an order that no other name has."""
+    return " ".join([name, *np.random.default_rng(list(name.encode())).permutation(WORDS)])
 
 
 def read(directory) -> dict[str, Document]:
@@ -43,7 +49,7 @@ def write_site(root: Path, pages: int, extra: str = "") -> None:
     names = ["Ann", "Ben", "Cora", "Dan", "Eve", "Finn", "Gus", "Hal"]
     for number in range(pages):
         picture(root / "img" / f"{number}.png", number)
-        body = f"<p>{PROSE.format(names[number])}</p><img src='img/{number}.png'>{extra}"
+        body = f"<p>{prose(names[number])}</p><img src='img/{number}.png'>{extra}"
         (root / f"{number}.html").write_text(f"<html><body>{body}</body></html>")
 
 
@@ -109,13 +115,11 @@ def test_report(built):
     report = json.loads((built / "drops.json").read_text())
     documents = read(built / "1.0.0")
     kept = report["kept"]
-    assert report["dataset"] == "m3w" and report["seconds"] > 0
+    assert report["dataset"] == "m3w"
     assert kept["pages"] == len(documents) == sum(kept["documents_per_split"].values())
     assert kept["images"] == sum(len(document.media) for document in documents.values())
-    assert kept["paragraphs"] == sum(
-        isinstance(item, Text) for document in documents.values() for item in document.items
-    )
-    assert all(1 <= len(drop["examples"]) <= 5 and drop["count"] > 0 for drop in report["drops"])
+    assert kept["texts"] == sum(isinstance(item, Text) for document in documents.values() for item in document.items)
+    assert all(1 <= len(drop["examples"]) <= 8 and drop["count"] > 0 for drop in report["drops"])
 
 
 def test_the_same_input_gives_the_same_bytes_in_another_process(web, built, tmp_path):
@@ -133,13 +137,14 @@ def test_what_stands_on_many_pages_is_dropped(tmp_path):
     )
     picture(tmp_path / "site" / "logo.png", 100)
     picture(tmp_path / "site" / "b.png", 100)  # the same bytes under another name
-    (tmp_path / "site" / "only-logo.html").write_text(f"<p>{PROSE.format('Ida')}</p><img src=logo.png>")
+    (tmp_path / "site" / "only-logo.html").write_text(f"<p>{prose('Ida')}</p><img src=logo.png>")
     assert run("--input", tmp_path / "site", "--output", tmp_path / "out") == 0
     documents = read(tmp_path / "out" / "m3w" / "1.0.0")
     assert sorted(documents) == [f"{number}.html" for number in range(6)]
     assert [type(item) for item in documents["3.html"].items] == [Text, Image]
     counts = drops(json.loads((tmp_path / "out" / "m3w" / "drops.json").read_text()))
-    assert counts["image", "image_on_too_many_pages"] == 13
+    assert counts["image", "image_repeated"] == 6
+    assert counts["image", "image_on_too_many_pages"] == 7
     assert counts["paragraph", "paragraph_on_too_many_pages"] == 6
     assert counts["page", "page_left_without_images"] == 1
 
@@ -149,12 +154,12 @@ def test_bad_pages_are_counted_and_do_not_stop_the_build(tmp_path):
     write_site(site, 2)
 
     def good(name: str, source: str) -> str:
-        return f"<p>{PROSE.format(name)}</p><img src='{source}'>"
+        return f"<p>{prose(name)}</p><img src='{source}'>"
 
     (site / "empty.html").write_bytes(b" \n")
     (site / "binary.html").write_bytes(bytes(range(256)) * 20)
     (site / "words.html").write_text("<p>Three words only</p><img src='img/0.png'>")
-    (site / "text.html").write_text(f"<p>{PROSE}</p>")
+    (site / "text.html").write_text(f"<p>{prose('Quin')}</p>")
     (site / "wrong.html").write_bytes(('<meta charset="koi8-r">' + good("Kim", "img/0.png") + "<p>Café</p>").encode())
     (site / "broken.html").write_text(good("Lea", "img/cut.png"))
     (site / "img" / "cut.png").write_bytes((site / "img" / "0.png").read_bytes()[:3000])
@@ -190,7 +195,7 @@ def test_a_second_run_does_nothing_and_another_one_is_refused_until_told(tmp_pat
     before = snapshot(out)
     assert run("--input", site, "--output", out) == 0
     assert "nothing to do" in capsys.readouterr().out
-    assert run("--input", site, "--output", out, "--min_words", 200) == 2
+    assert run("--input", site, "--output", out, "--gin", "TextRules.min_words=200") == 2
     error = capsys.readouterr().err
     assert "settings" in error and "--overwrite" in error and len(error.splitlines()) == 1
     write_site(site, 4)
@@ -217,11 +222,11 @@ def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path, capsys):
         (["--input", "none", "--output", "out"], "does not exist"),
         (["--input", "empty", "--output", "out"], "is an empty folder"),
         (["--input", "pictures", "--output", "out"], "has no page"),
-        (["--input", "site/0.html", "--output", "out"], "is not a folder"),
+        (["--input", "site/0.html", "--output", "out"], "neither a folder"),
         (["--input", "site", "--output", "site/out"], "lies inside"),
         (["--input", "site", "--output", "out", "--name", "../up"], "--name"),
         (["--input", "site", "--output", "out", "--validation_fraction", "1"], "--validation_fraction"),
-        (["--input", "site", "--output", "out", "--min_words", "9999"], "nothing came through"),
+        (["--input", "site", "--output", "out", "--gin", "TextRules.min_words=9999"], "nothing came through"),
     ],
 )
 def test_errors_are_one_line_and_leave_nothing(tmp_path, monkeypatch, capsys, arguments, message):
@@ -244,8 +249,9 @@ def test_a_full_disk_ends_in_one_error_and_nothing_half_written(tmp_path):
 
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: cannot write the dataset 'm3w'") and "Traceback" not in result.stderr
-    assert list((tmp_path / "out").iterdir()) == []
+    assert result.stderr.startswith("error: cannot write ") and "array_record" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_a_killed_build_left_is_removed(tmp_path):
@@ -259,17 +265,7 @@ def test_what_a_killed_build_left_is_removed(tmp_path):
     assert not left.exists() and other.exists()
 
 
-def test_every_threshold_is_a_flag_of_its_own():
-    flags = command_line.parser("m3w", "", "m3w")
-    command_line.add_flags(flags, m3w.M3WConfig)  # two fields of one name would clash
-    given = ["--input", "a", "--output", "b", "--min_side", "9", "--max_top_ngrams", "0.5,0.4", "--max_aspect", "2"]
-    config = command_line.from_flags(flags.parse_args(given), m3w.M3WConfig)
-    assert (config.images.min_side, config.images.max_aspect) == (9, 2.0)
-    assert config.repetition.max_top_ngrams == (0.5, 0.4)
-    assert config.text == m3w.M3WConfig().text
-
-
 def test_help_is_quick_because_nothing_heavy_is_imported():
-    code = "import sys, data_pipelines.m3w.__main__; print('tensorflow_datasets' in sys.modules, 'jax' in sys.modules)"
+    code = "import sys, data_pipelines.m3w.__main__; print(*(name in sys.modules for name in ('tensorflow_datasets', 'apache_beam', 'jax')))"
     output = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert output.split() == ["False", "False"]
+    assert output.split() == ["False"] * 3

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from data_pipelines.m3w import repetition_rules, text_rules
-from data_pipelines.m3w.frequency_rules import FrequencyRules, too_frequent
+from data_pipelines.m3w.ngrams import RepeatedNgrams
 from data_pipelines.m3w.repetition_rules import RepetitionRules
 from data_pipelines.m3w.text_rules import PageText, TextRules
 
@@ -87,7 +87,7 @@ def test_repeated_characters_against_brute_force():
     for _ in range(200):
         words = [rng.choice(["a", "bb", "ccc"]) for _ in range(rng.randrange(0, 30))]
         for n in (2, 3, 5):
-            assert repetition_rules._repeated_characters(words, n) == _share_by_brute_force(words, n)
+            assert RepeatedNgrams(words).repeated_characters(n) == _share_by_brute_force(words, n)
 
 
 def test_duplicate_ngrams_decide_as_if_every_n_were_looked_at():
@@ -111,10 +111,3 @@ def test_top_ngram():
     assert repetition_rules.top_ngram(page, RepetitionRules())
     assert not repetition_rules.top_ngram(PageText.of(prose(60)), RepetitionRules())
     assert not repetition_rules.top_ngram(PageText.of(["one two"]), RepetitionRules())  # nothing is repeated
-
-
-def test_too_frequent():
-    pages = [["logo", "logo", index] for index in range(40)] + [["rare"]] * 4 + [["often"]] * 6
-    assert too_frequent(pages, FrequencyRules(max_page_share=0.1, min_pages=5)) == {"logo", "often"}
-    assert too_frequent(pages, FrequencyRules(max_page_share=0.12, min_pages=5)) == {"logo"}
-    assert too_frequent([["logo"]] * 4, FrequencyRules()) == frozenset()

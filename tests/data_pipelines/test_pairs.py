@@ -7,7 +7,7 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image as PillowImage
 
-from data_pipelines import command_line, pairs
+from data_pipelines import command_line, convert
 from flamingo_jax.data.document import Document, Image, Text
 
 
@@ -21,7 +21,7 @@ def write_pair(root, name, caption: bytes | str | None, seed=0, side=70):
 
 
 def run(*arguments) -> int:
-    return command_line.run(pairs.main, [str(argument) for argument in arguments])
+    return command_line.run(convert.main, ["pairs", *map(str, arguments)])
 
 
 def read(directory) -> dict[str, Document]:
@@ -68,7 +68,7 @@ def test_pairs_and_drops(tmp_path):
 def test_the_name_and_the_rules_are_flags(tmp_path):
     write_pair(tmp_path / "in", "a.png", "One.", 1, side=30)
     write_pair(tmp_path / "in", "b.png", "Two.", 2)
-    options = ["--name", "stamps", "--min_side", 20, "--validation_fraction", 0]
+    options = ["--name", "stamps", "--gin", "ImageRules.min_side=20", "--validation_fraction", 0]
     assert run("--input", tmp_path / "in", "--output", tmp_path / "out", *options) == 0
     assert sorted(read(tmp_path / "out" / "stamps" / "1.0.0")) == ["a.png", "b.png"]
 

@@ -1,0 +1,137 @@
+"""What a check against evaluation images found: as JSON, and as one page for a browser with the pairs side by side."""
+
+import base64
+import dataclasses
+import html
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from PIL import Image
+
+from flamingo_jax.data.duplicates import same_pixels
+
+SHOWN = 500  # pairs with pictures in the HTML page, some 12 kB each; the JSON has all
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
+_THUMBNAIL = 200  # pixels of the longer side
+_MAX_PIXELS = 64_000_000  # what is larger is not decoded for a picture of it
+_STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
+body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
+dl { display: flex; flex-wrap: wrap; gap: .5rem 2rem; } dt { opacity: .7; } dd { margin: 0; font-size: 1.2rem; }
+article { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem 1rem; padding: .8rem 0; }
+article { border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } article p { margin: 0; font-size: .85rem; }
+article header { grid-column: 1 / 3; font-size: .85rem; opacity: .7; }
+img { max-width: 100%; max-height: 200px; background: var(--soft); }
+"""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """A picture of the corpus and an evaluation image that it may be a copy of.
+
+    Attributes:
+      document: the key of its document.
+      picture: which of the document's images, counted from 0.
+      source: where the document says that it came from.
+      evaluation: the name of the evaluation image.
+      distance: in bits of the hash.
+      exact: the same bytes, or the same pixels at a distance of 0.
+    """
+
+    document: str
+    picture: int
+    source: str
+    evaluation: str
+    distance: int
+    exact: bool
+
+
+def is_exact(one: bytes, other: bytes) -> bool:
+    """Whether two image files are the same byte by byte, or pixel by pixel."""
+    return one == other or same_pixels(one, other)
+
+
+def ordered(pairs: Sequence[Pair]) -> list[Pair]:
+    """The exact ones first, then by distance."""
+    return sorted(pairs, key=lambda pair: (not pair.exact, pair.distance, pair.evaluation, pair.document, pair.picture))
+
+
+def to_json(checked: Mapping, pairs: Sequence[Pair]) -> str:
+    """The text of `decontamination.json`.
+
+    Args:
+      checked: JSON values that say what was checked against what.
+      pairs: the candidates.
+    """
+    listed = [dataclasses.asdict(pair) for pair in ordered(pairs)]
+    return json.dumps({**checked, **counts(pairs), "pairs": listed}, indent=2, ensure_ascii=False) + "\n"
+
+
+def counts(pairs: Sequence[Pair]) -> dict[str, int]:
+    """How many candidates there are, by what one may want to know of them."""
+    return {
+        "candidate_pairs": len(pairs),
+        "exact_pairs": sum(pair.exact for pair in pairs),
+        "candidate_images": len({(pair.document, pair.picture) for pair in pairs}),
+        "exact_images": len({(pair.document, pair.picture) for pair in pairs if pair.exact}),
+        "evaluation_images_found": len({pair.evaluation for pair in pairs}),
+    }
+
+
+def render(checked: Mapping, pairs: Sequence[Pair], pictures: Callable[[Pair], tuple[bytes, bytes]]) -> str:
+    """One HTML page, without scripts, without network.
+
+    Args:
+      checked: as for `to_json`; plain numbers of it are shown.
+      pairs: the candidates; the first `SHOWN` are shown.
+      pictures: the files of a pair, the corpus' and the evaluation's. Called for those that are shown.
+    """
+    shown = ordered(pairs)[:SHOWN]
+    title = f"Evaluation images in {checked['dataset']}"
+    facts = {**{name: value for name, value in checked.items() if isinstance(value, int)}, **counts(pairs)}
+    parts = [
+        "<!doctype html>",
+        '<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width">',
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>",
+        "<dl>",
+        *(f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{n:,}</dd></div>" for name, n in facts.items()),
+        "</dl>",
+    ]
+    for heading, exact in (("Exact copies", True), ("Candidates", False)):
+        of_kind = [pair for pair in shown if pair.exact == exact]
+        total = sum(pair.exact == exact for pair in pairs)
+        rest = f", the first {len(of_kind):,} are shown" if len(of_kind) < total else ""
+        parts.append(f"<h2>{heading}: {total:,}{rest}</h2>")
+        parts.extend(_article(pair, *pictures(pair)) for pair in of_kind)
+    parts.append("</body></html>\n")
+    return "\n".join(parts)
+
+
+def _article(pair: Pair, ours: bytes, theirs: bytes) -> str:
+    where = f"{pair.document}, image {pair.picture + 1}" + (f": {pair.source}" if pair.source else "")
+    cells = ((ours, where), (theirs, pair.evaluation))
+    return (
+        f"<article><header>distance {pair.distance}</header>"
+        + "".join(f"<div>{_image(encoded)}<p>{html.escape(text)}</p></div>" for encoded, text in cells)
+        + "</article>"
+    )
+
+
+def _image(encoded: bytes) -> str:
+    buffer = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                return ""
+            image.draft("RGB", (_THUMBNAIL, _THUMBNAIL))
+            small = image.convert("RGBA")
+            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
+            Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB").save(
+                buffer, "JPEG", quality=80
+            )
+    except Exception:  # of all files on Earth some break Pillow; the page must not fail for want of a picture
+        return ""
+    return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
