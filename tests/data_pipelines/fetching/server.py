@@ -95,8 +95,8 @@ class Server:
             self.requests.append(Request(path, headers, time.monotonic()))
             for step in self._script(path):
                 await self._do(step, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass  # the client had enough
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client had enough, or the test is over
         finally:
             self._at_once -= 1
             writer.close()

@@ -109,6 +109,14 @@ def test_tries_wait_longer_and_longer(server, store):
     assert server.asked() == ["/a"] * 4 + ["/b"] * 3
 
 
+def test_another_try_does_not_wait_for_all_others(server, store):
+    given = serve(server, 40)
+    server.routes["/127.0.0.1/0"] = [reply(status="503 Later"), reply(PNG)]
+    run(given, store, retries=1, backoff=0.02, connections_per_host=1)
+    assert server.asked()[0] == "/127.0.0.1/0"
+    assert "/127.0.0.1/0" in server.asked()[1:20]
+
+
 @pytest.mark.parametrize("status", ["400 Bad", "401 Who", "404 No", "451 Law"])
 def test_lasting_failures_are_not_tried_again(server, store, status):
     server.routes["/a"] = reply(status=status)
