@@ -3,7 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-from data_pipelines import command_line, converting, formats
+from data_pipelines import command_line
+from data_pipelines.formats import conversion, registry
 from data_pipelines.output import BuildError
 
 _USAGE = "usage: python -m data_pipelines.convert FORMAT --input ... --output ... (FORMAT --help for its flags)"
@@ -12,13 +13,13 @@ _USAGE = "usage: python -m data_pipelines.convert FORMAT --input ... --output ..
 def main(arguments: Sequence[str] | None = None) -> None:
     """Takes the format's name from the arguments, and builds."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    known = "\n".join(f"  {name:<12} {form.summary}" for name, form in formats.FORMATS.items())
+    known = "\n".join(f"  {name:<12} {form.summary}" for name, form in registry.FORMATS.items())
     if not arguments or arguments[0] in ("-h", "--help"):
         print(f"{_USAGE}\n\nformats:\n{known}")
         return
-    if arguments[0] not in formats.FORMATS:
-        raise BuildError(f"unknown format {arguments[0]!r}; known: {', '.join(formats.FORMATS)}")
-    converting.main(formats.FORMATS[arguments[0]], arguments[1:])
+    if arguments[0] not in registry.FORMATS:
+        raise BuildError(f"unknown format {arguments[0]!r}; known: {', '.join(registry.FORMATS)}")
+    conversion.main(registry.FORMATS[arguments[0]], arguments[1:])
 
 
 if __name__ == "__main__":

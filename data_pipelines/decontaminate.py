@@ -15,10 +15,12 @@ from pathlib import Path
 
 from etils import epath
 
-from data_pipelines import command_line, decontamination_report, output, progress, references
-from data_pipelines.decontamination import Decontamination, EvaluationImages
-from data_pipelines.decontamination_report import Pair, is_exact
+from data_pipelines import command_line, output, progress
+from data_pipelines.copies import decontamination_report
+from data_pipelines.copies.decontamination import Decontamination, EvaluationImages
+from data_pipelines.copies.decontamination_report import Pair, is_exact
 from data_pipelines.output import BuildError
+from data_pipelines.pipeline import references
 from flamingo_jax.data.document import Document, Image
 from flamingo_jax.data.duplicates import Fingerprint, Likeness, fingerprint
 from flamingo_jax.data.sources import open_source

@@ -12,7 +12,7 @@ from data_pipelines.fetching.hosts import Hosts, Job
 from data_pipelines.fetching.ledger import Ledger
 from data_pipelines.fetching.overflow import Overflow
 from data_pipelines.fetching.store import ImageStore
-from data_pipelines.sketch import Reference
+from data_pipelines.pipeline.sketch import Reference
 
 _TAKEN_AT_ONCE = 256  # addresses
 _LOOKED_UP_BY_A_THREAD = 16  # of them; a bucket answers slowly, but many at once

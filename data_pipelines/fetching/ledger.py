@@ -10,7 +10,7 @@ from data_pipelines.fetching.exchange import Body
 from data_pipelines.fetching.hosts import Job
 from data_pipelines.fetching.outcomes import Failure, Result
 from data_pipelines.fetching.store import ImageStore
-from data_pipelines.sketch import Reference
+from data_pipelines.pipeline.sketch import Reference
 
 
 class Ledger:

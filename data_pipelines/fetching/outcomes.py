@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from data_pipelines.sketch import Reference
+from data_pipelines.pipeline.sketch import Reference
 
 FETCHED, ALREADY_THERE = "fetched", "already_there"
 

@@ -15,7 +15,7 @@ import uuid
 
 from etils import epath
 
-from data_pipelines.sketch import Reference
+from data_pipelines.pipeline.sketch import Reference
 
 KINDS = ("image", "page")
 _LEFTOVER_SECONDS = 24 * 3600  # no file takes a day to write; what is older was left by a killed run

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from data_pipelines.flow import Flow
-from data_pipelines.links import Locator
 from data_pipelines.m3w import addresses
 from data_pipelines.m3w.archives import Capture
-from data_pipelines.sketch import Medium
+from data_pipelines.pipeline.flow import Flow
+from data_pipelines.pipeline.links import Locator
+from data_pipelines.pipeline.sketch import Medium
 
 
 def locator(images: beam.PCollection) -> Locator:

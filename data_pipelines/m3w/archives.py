@@ -7,12 +7,12 @@ import apache_beam as beam
 from etils import epath
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
-from data_pipelines.flow import Flow
 from data_pipelines.m3w import addresses, pages
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import on_the_web, read_page
-from data_pipelines.sketch import WARC, Drop, Reference
+from data_pipelines.pipeline.flow import Flow
+from data_pipelines.pipeline.sketch import WARC, Drop, Reference
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
 _RECORDS = WarcRecordType.response | WarcRecordType.resource

@@ -5,11 +5,13 @@ import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from data_pipelines import building, command_line, fingerprints, inputs, output, shard_lists
+from data_pipelines import command_line, inputs, output
 from data_pipelines.command_line import Command
+from data_pipelines.containers import shard_lists
 from data_pipelines.m3w import safety
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.mirror import Mirror
+from data_pipelines.pipeline import building, fingerprints
 
 _ARCHIVES = (".warc", ".warc.gz", ".warc.zst")
 
@@ -36,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _documents(command: Command, pages: Callable, flow, scratch):
     """The pipeline. Its modules are imported here because Beam takes seconds."""
-    from data_pipelines import judging
     from data_pipelines.m3w import pipeline
+    from data_pipelines.pipeline import judging
 
     values, config = command.values, command.config
     found, locators = pages(flow, config)
     if values.store:
-        from data_pipelines import fetched_images
+        from data_pipelines.pipeline import fetched_images
 
         locators["store"] = fetched_images.locator(values.store, config.fetching if values.fetch else None)
     return pipeline.documents(flow, found, locators, config, judging.prepare(config.decontamination, scratch))

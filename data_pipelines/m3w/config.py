@@ -2,18 +2,18 @@
 
 import dataclasses
 
-from data_pipelines.decontamination import Decontamination
+from data_pipelines.copies.decontamination import Decontamination
+from data_pipelines.copies.image_duplicates import ImageDuplicates
+from data_pipelines.copies.page_duplicates import PageDuplicates
 from data_pipelines.fetching.sharing import Fetching
-from data_pipelines.image_duplicates import ImageDuplicates
+from data_pipelines.image_rules import ImageRules
 from data_pipelines.m3w.boilerplate import BoilerplateRules
 from data_pipelines.m3w.frequency_rules import FrequencyRules
-from data_pipelines.m3w.image_rules import ImageRules
 from data_pipelines.m3w.language_rules import LanguageRules
 from data_pipelines.m3w.name_rules import NameRules
 from data_pipelines.m3w.repetition_rules import RepetitionRules
 from data_pipelines.m3w.safety import SafetyRules
 from data_pipelines.m3w.text_rules import TextRules
-from data_pipelines.page_duplicates import PageDuplicates
 
 
 @dataclasses.dataclass(frozen=True)

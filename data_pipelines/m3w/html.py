@@ -26,11 +26,11 @@ class Extraction:
 def extract(html: str, rules: boilerplate.BoilerplateRules) -> Extraction:
     """Walks the page once, without recursion, so that no depth of nesting can break it.
 
-    Where `main` (elements with role "main" count too) holds text, and at least half of what is left of it, it is the page,
+    Where `main` (elements with role "main" count too) holds text, and at least half of all that is left, it is the page
     and what stands outside is dropped as "outside_main".
     """
     page = LexborHTMLParser(html)
-    base = page.css_first("base[href]")
+    base = page.head.css_first("base[href]") if page.head is not None else None
     tree.move_captions(page)
     walk = Walk(page, rules)
     walk.run()

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import apache_beam as beam
 
-from data_pipelines import references
 from data_pipelines.fetching.fetcher import fetch
 from data_pipelines.fetching.sharing import Fetching, partition
 from data_pipelines.fetching.store import ImageStore
-from data_pipelines.flow import Flow
 from data_pipelines.m3w import addresses
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import on_the_web, read_page
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Drop
+from data_pipelines.pipeline import references
+from data_pipelines.pipeline.flow import Flow
+from data_pipelines.pipeline.sketch import Drop
 
 
 def read_list(path: Path) -> list[str]:

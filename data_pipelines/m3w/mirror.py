@@ -10,7 +10,7 @@ from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import read_page
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Drop, Link, Medium, Reference
+from data_pipelines.pipeline.sketch import Drop, Link, Medium, Reference
 
 _SUFFIXES = (".html", ".htm", ".xhtml")
 

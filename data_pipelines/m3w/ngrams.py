@@ -17,22 +17,25 @@ class RepeatedNgrams:
         self._words = words
         pairs = list(itertools.pairwise(words))
         counts = collections.Counter(pairs)
-        # By n: how often each repeated n-gram occurs.
-        self._counts = {2: {pair: count for pair, count in counts.items() if count > 1}}
+        self._counts = {2: counts}  # by n: how often each n-gram occurs that may be repeated
         # By n: a byte for each position, 1 where a repeated n-gram begins. Runs of ones are found as in a text.
         self._begins = {2: bytes([counts[pair] > 1 for pair in pairs])}
+        self._most_of_a_pair = max(
+            (count * (len(first) + len(second)) for (first, second), count in counts.items() if count > 1), default=0
+        )
 
     def most_characters(self, n: int) -> int:
         """The characters in all occurrences of the most frequent n-gram, of the longest one of several; 0 for none."""
         self._count(n)
         counts = self._counts[n]
         most = max(counts.values(), default=0)
-        return max((most * sum(map(len, gram)) for gram, count in counts.items() if count == most), default=0)
+        if most < 2:
+            return 0
+        return most * max(sum(map(len, gram)) for gram, count in counts.items() if count == most)
 
     def bound(self, n: int) -> int:
         """What `most_characters` cannot exceed, known from the pairs: an n-gram consists of n/2 pairs, rounded up."""
-        pairs = self._counts[2].items()
-        return (n + 1) // 2 * max((count * (len(first) + len(second)) for (first, second), count in pairs), default=0)
+        return (n + 1) // 2 * self._most_of_a_pair
 
     def repeated_characters(self, n: int) -> int:
         """The characters in all words of n-grams that stood before in the text; each word counts once."""
@@ -64,5 +67,5 @@ class RepeatedNgrams:
         begins = bytearray(len(self._begins[shorter]))
         for start, gram in zip(starts, grams, strict=True):
             begins[start] = counts[gram] > 1
-        self._counts[n] = {gram: count for gram, count in counts.items() if count > 1}
+        self._counts[n] = counts
         self._begins[n] = bytes(begins)

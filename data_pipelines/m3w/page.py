@@ -3,7 +3,7 @@
 import dataclasses
 
 from data_pipelines.m3w.items import Paragraph, merge_paragraphs
-from data_pipelines.sketch import Link, Medium, Sketch
+from data_pipelines.pipeline.sketch import Link, Medium, Sketch
 from flamingo_jax.data.document import Text
 
 Item = Paragraph | Link | Medium

@@ -12,15 +12,16 @@ from collections.abc import Callable, Iterator
 
 import apache_beam as beam
 
-from data_pipelines import asking, decontamination, image_duplicates, judging, links, picture_names
-from data_pipelines.flow import Flow
+from data_pipelines.copies import decontamination, image_duplicates
 from data_pipelines.m3w import language_rules, name_rules, repeated_pages, safety
 from data_pipelines.m3w import pages as page_rules
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.frequency_rules import FrequencyRules
 from data_pipelines.m3w.items import Paragraph
 from data_pipelines.m3w.page import Page
-from data_pipelines.sketch import Drop, Link, Medium, Reference
+from data_pipelines.pipeline import asking, judging, links, picture_names
+from data_pipelines.pipeline.flow import Flow
+from data_pipelines.pipeline.sketch import Drop, Link, Medium, Reference
 
 _DIGITS = re.compile(r"\d+")
 

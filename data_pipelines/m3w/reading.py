@@ -6,7 +6,7 @@ from data_pipelines.m3w import addresses, pages
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.items import Paragraph
 from data_pipelines.m3w.page import Item, Page
-from data_pipelines.sketch import Drop, Link, Medium
+from data_pipelines.pipeline.sketch import Drop, Link, Medium
 
 Locate = Callable[[str | None, tuple[str, ...]], Medium | Link | str]
 """(the page's `<base href>`, the addresses of one image as they stand in the page) -> the image, or the rule that

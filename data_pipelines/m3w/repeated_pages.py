@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 import apache_beam as beam
 
-from data_pipelines import page_duplicates
-from data_pipelines.flow import Flow
+from data_pipelines.copies import page_duplicates
+from data_pipelines.copies.page_duplicates import PageDuplicates
 from data_pipelines.m3w.page import Page
-from data_pipelines.page_duplicates import PageDuplicates
-from data_pipelines.sketch import Drop
+from data_pipelines.pipeline.flow import Flow
+from data_pipelines.pipeline.sketch import Drop
 
 _SAME = b"same words"
 

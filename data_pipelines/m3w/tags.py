@@ -21,7 +21,7 @@ address article aside blockquote body caption center dd details dialog dir div d
 form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li listing main menu nav ol optgroup option p plaintext pre search
 section summary table tbody tfoot thead tr ul xmp
 """
-_BLOCKS = frozenset(_BLOCK_NAMES.split())
+BLOCKS = frozenset(_BLOCK_NAMES.split())
 _KINDS = {
     **dict.fromkeys(("h1", "h2", "h3", "h4", "h5", "h6"), "heading"),
     **dict.fromkeys(("figcaption", "caption"), "caption"),
@@ -37,8 +37,8 @@ TEXT_NUMBER = LexborHTMLParser("<p>text").css_first("p").first_child.tag_id
 class Tag(NamedTuple):
     """What follows from an element's name and attributes.
 
-    `does` and `undone` are flags of this module, `undone` those for the element's end. `kind` is the kind of the text in it,
-    where `does` has KIND. `telling` are the attributes, besides the class, that may say more than the name.
+    `does` and `undone` are flags of this module, `undone` those for the element's end. `kind` is the kind of the text
+    in it, where `does` has KIND. `telling` are the attributes, besides the class, that may say more than the name.
     """
 
     name: str
@@ -74,7 +74,7 @@ def _of_class(name: str, classes: str) -> Tag:
 
 def _tag(name: str, attributes: Mapping[str, str | None]) -> Tag:
     does = _DOINGS.get(name, 0)
-    if name in _BLOCKS:
+    if name in BLOCKS:
         does |= BLOCK
     if attributes.get("role") == "main":
         does |= BLOCK | CONTENT | MAIN

@@ -12,7 +12,9 @@ def wrappers(tree: LexborHTMLParser) -> set[int]:
 
     They hold `main`, or, on a page without one, an `article` or a title (`h1`).
     """
-    return _holders(tree.css('main, [role="main"]') or tree.css("article, h1"))
+    found = tree.css('main, [role="main"], article, h1')
+    mains = [node for node in found if node.tag == "main" or node.attributes.get("role") == "main"]
+    return _holders(mains or found)
 
 
 def move_captions(tree: LexborHTMLParser) -> None:

@@ -4,7 +4,7 @@ import collections
 from collections.abc import Iterable
 from pathlib import Path
 
-from data_pipelines.sketch import Drop, Reference, Sketch
+from data_pipelines.pipeline.sketch import Drop, Reference, Sketch
 
 
 def sort(results: Iterable[Sketch | Drop]) -> tuple[dict[str, tuple], dict[tuple[str, str], int]]:

@@ -5,9 +5,9 @@ import csv
 import io
 import json
 
-from data_pipelines import video_lists
-from data_pipelines.sketch import Drop
-from data_pipelines.video_lists import VideoListConfig
+from data_pipelines.formats import video_lists
+from data_pipelines.formats.video_lists import VideoListConfig
+from data_pipelines.pipeline.sketch import Drop
 
 
 def read(root, **options):

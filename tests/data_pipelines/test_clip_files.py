@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines import clip_files
-from data_pipelines.clip_files import CLIP, ClipRules, encode
-from data_pipelines.m3w.image_rules import ImageRules
-from data_pipelines.sketch import SPAN, Reference
+from data_pipelines.clips import clip_files
+from data_pipelines.clips.clip_files import CLIP, ClipRules, encode
+from data_pipelines.image_rules import ImageRules
+from data_pipelines.pipeline.sketch import SPAN, Reference
 from flamingo_jax.data.video import load_clip
 from tests.data_pipelines.video_samples import LEVELS, RATE, decode, level, turn, write_sound, write_video
 

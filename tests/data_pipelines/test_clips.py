@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from data_pipelines import command_line, convert, cutting
+from data_pipelines import command_line, convert
+from data_pipelines.clips import cutting
 from flamingo_jax.data.document import Document, Text, Video
 
 RATE, SECONDS = 10, 4

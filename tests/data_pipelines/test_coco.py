@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from data_pipelines import coco
+from data_pipelines.formats import coco
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Drop, Reference
+from data_pipelines.pipeline.sketch import Drop, Reference
 from flamingo_jax.data.document import Text
 
 

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from data_pipelines import command_line, convert, formats
+from data_pipelines import command_line, convert
 from data_pipelines.fetching.store import ImageStore
+from data_pipelines.formats import registry
 from flamingo_jax.data.document import Image, Text
 from tests.data.samples import noise_bytes
 from tests.data_pipelines import fixtures_mmc4, fixtures_obelics, fixtures_tars
@@ -123,7 +124,7 @@ def test_images_in_tables_and_text(tmp_path):
     assert drops(report(tmp_path / "out", "text")) == {("document", "text_null"): 1}
 
 
-@pytest.mark.parametrize("name", formats.FORMATS)
+@pytest.mark.parametrize("name", registry.FORMATS)
 def test_help_and_wrong_input(name, tmp_path, capsys):
     with pytest.raises(SystemExit) as stop:
         convert.main([name, "--help"])
@@ -139,4 +140,4 @@ def test_the_command_knows_its_formats(capsys):
     error = capsys.readouterr().err
     assert run("--help") == 0
     listed = capsys.readouterr().out
-    assert all(name in error and name in listed for name in formats.FORMATS)
+    assert all(name in error and name in listed for name in registry.FORMATS)

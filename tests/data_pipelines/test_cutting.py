@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from data_pipelines import cutting
+from data_pipelines.clips import cutting
 from tests.data_pipelines.video_samples import LEVELS, RATE, decode, level, turn, write_video
 
 

@@ -13,9 +13,9 @@ from etils import epath
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines import datasets, runners, writing
+from data_pipelines.pipeline import datasets, runners, writing
+from data_pipelines.pipeline.sketch import Drop, Medium, Reference, Sketch
 from data_pipelines.progress import Board
-from data_pipelines.sketch import Drop, Medium, Reference, Sketch
 from flamingo_jax.data.document import Document, Image, Text, Video
 
 ROOT = Path(__file__).parents[2]

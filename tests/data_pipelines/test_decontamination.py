@@ -11,9 +11,10 @@ import pytest
 import tensorflow_datasets as tfds
 from PIL import Image as Picture
 
-from data_pipelines import decontaminate, decontamination
-from data_pipelines.decontamination import Decontamination, EvaluationImages
-from data_pipelines.decontamination_report import Pair, counts, is_exact, ordered, render, to_json
+from data_pipelines import decontaminate
+from data_pipelines.copies import decontamination
+from data_pipelines.copies.decontamination import Decontamination, EvaluationImages
+from data_pipelines.copies.decontamination_report import Pair, counts, is_exact, ordered, render, to_json
 from data_pipelines.output import BuildError
 from flamingo_jax.data.document import Document, Image, Text
 from flamingo_jax.data.duplicates import COPIES, fingerprint
@@ -171,7 +172,7 @@ def test_the_page_shows_pairs_side_by_side():
 
 
 def test_the_page_shows_the_first_of_many(monkeypatch):
-    monkeypatch.setattr("data_pipelines.decontamination_report.SHOWN", 3)
+    monkeypatch.setattr("data_pipelines.copies.decontamination_report.SHOWN", 3)
     page = render({"dataset": "d"}, PAIRS, lambda pair: (b"", b""))
     assert page.count("<article>") == 3 and "Candidates: 2, the first 1 are shown" in page
 
@@ -273,7 +274,7 @@ def test_wrong_calls_are_one_error(arguments, message, dataset, evaluation, tmp_
 def test_a_binding_may_name_the_evaluation(dataset, tmp_path):
     bindings = [
         "--gin=from __gin__ import dynamic_registration",
-        "--gin=from data_pipelines import decontamination",
+        "--gin=from data_pipelines.copies import decontamination",
         "--gin=decontamination.Decontamination.evaluation = ('/no/such/folder',)",
     ]
     with pytest.raises(BuildError, match="/no/such/folder does not exist"):

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import image_duplicates
-from data_pipelines.image_duplicates import ImageDuplicates
+from data_pipelines.copies import image_duplicates
+from data_pipelines.copies.image_duplicates import ImageDuplicates
 from flamingo_jax.data.duplicates import Fingerprint, Likeness
 
 CONFIG = ImageDuplicates()

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import json_lines
-from data_pipelines.sketch import Drop
+from data_pipelines.containers import json_lines
+from data_pipelines.pipeline.sketch import Drop
 
 RECORDS = [{"text": f"Text {number}", "number": number} for number in range(200)]
 PLAIN = b"".join(json.dumps(record).encode() + b"\n" for record in RECORDS)

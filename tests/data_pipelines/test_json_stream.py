@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import json_stream
+from data_pipelines.containers import json_stream
 from data_pipelines.output import BuildError
 
 VALUES = st.recursive(

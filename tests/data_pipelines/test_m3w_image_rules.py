@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.m3w.image_rules import ImageRules, bad_bytes, bad_shape, reason
+from data_pipelines.image_rules import ImageRules, bad_bytes, bad_shape, reason
 
 RULES = ImageRules()
 

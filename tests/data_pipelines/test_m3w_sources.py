@@ -12,7 +12,7 @@ from data_pipelines.m3w import archives, command, listed
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.mirror import Mirror
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Drop, Link
+from data_pipelines.pipeline.sketch import Drop, Link
 from tests.data_pipelines import warc_files
 from tests.data_pipelines.test_m3w_build import drops, picture, prose, read, snapshot
 
@@ -122,7 +122,9 @@ def test_nothing_outside_a_folder_is_opened(tmp_path, monkeypatch):
     (root / "link.png").symlink_to(tmp_path / "secret.png")
     (root / "page.html").write_bytes(page(*HOSTILE, "link.png"))
     opened = []
-    monkeypatch.setattr("data_pipelines.references.read", lambda reference: opened.append(reference.path) or b"")
+    monkeypatch.setattr(
+        "data_pipelines.pipeline.references.read", lambda reference: opened.append(reference.path) or b""
+    )
     for place in ("", SITE):
         found = list(Mirror(root, place).read("page.html", M3WConfig()))
         images = [item for one in found if not isinstance(one, Drop) for item in one.items if hasattr(item, "urls")]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import mmc4
-from data_pipelines.mmc4 import Mmc4Config
+from data_pipelines.formats import mmc4
+from data_pipelines.formats.mmc4 import Mmc4Config
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Link, Medium, Reference
+from data_pipelines.pipeline.sketch import Link, Medium, Reference
 from flamingo_jax.data.document import Text
 from tests.data_pipelines.fixtures_mmc4 import embed, info, lines, record, write_tar, write_zip
 from tests.data_pipelines.fixtures_results import sort, span

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import obelics
+from data_pipelines.formats import obelics
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Link
+from data_pipelines.pipeline.sketch import Link
 from flamingo_jax.data.document import Text
 from tests.data_pipelines.fixtures_obelics import SCHEMA, row, write
 from tests.data_pipelines.fixtures_results import sort

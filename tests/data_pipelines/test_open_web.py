@@ -99,7 +99,7 @@ def test_every_caption_names_a_piece_of_a_film():
     assert {entry["file"] for entry in entries} == set(FILMS)
     for entry in entries:
         assert 1 <= entry["end"] - entry["start"] <= 10, entry
-        assert 0 <= entry["start"] and entry["end"] <= FILMS[entry["file"]], entry
+        assert entry["start"] >= 0 and entry["end"] <= FILMS[entry["file"]], entry
         assert 8 <= len(entry["caption"].split()) <= 20 and entry["caption"].endswith("."), entry
     pieces = {(entry["file"], entry["start"], entry["end"]) for entry in entries}
     assert len(pieces) == len({entry["caption"] for entry in entries}) == len(entries) >= 12

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import page_duplicates
-from data_pipelines.page_duplicates import PageDuplicates
+from data_pipelines.copies import page_duplicates
+from data_pipelines.copies.page_duplicates import PageDuplicates
 
 CONFIG = PageDuplicates()
 SPOKEN = "The quick brown fox — it's 7 o'clock! — jumps over the lazy dog, naïvely, in Zürich and in 東京."
@@ -121,7 +121,7 @@ def test_text_that_no_file_can_hold():
 
 def test_every_process_and_python_finds_the_same():
     code = (
-        "import sys; from data_pipelines.page_duplicates import *;"
+        "import sys; from data_pipelines.copies.page_duplicates import *;"
         "print(signature(sys.argv[1], PageDuplicates()).hex(), digest(sys.argv[1]).hex())"
     )
     other = subprocess.run(

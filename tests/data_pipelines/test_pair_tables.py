@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import parquet_cells, webdataset
-from data_pipelines.sketch import Link, Reference
+from data_pipelines.containers import parquet_cells
+from data_pipelines.formats import webdataset
+from data_pipelines.pipeline.sketch import Link, Reference
 from flamingo_jax.data.document import Text
 from tests.data_pipelines.fixtures_results import sort
 from tests.data_pipelines.fixtures_tars import JPEG, about, sample, write

@@ -1,6 +1,10 @@
 """Captioned images: what becomes a document and what is counted."""
 
 import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +13,8 @@ from PIL import Image as PillowImage
 
 from data_pipelines import command_line, convert
 from flamingo_jax.data.document import Document, Image, Text
+
+ROOT = Path(__file__).parents[2]
 
 
 def write_pair(root, name, caption: bytes | str | None, seed=0, side=70):
@@ -81,4 +87,21 @@ def test_input_without_images(tmp_path, capsys, files, message):
     assert run("--input", tmp_path / "in", "--output", tmp_path / "out") == 2
     error = capsys.readouterr().err
     assert message in error and len(error.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_full_disk_ends_in_one_error_and_nothing_half_written(tmp_path, workers):
+    for number in range(6):
+        write_pair(tmp_path / "in", f"{number}.png", "Noise.", number)
+    command = [sys.executable, "-m", "data_pipelines.convert", "pairs", "--input", tmp_path / "in"]
+    command += ["--output", tmp_path / "out", f"--direct_num_workers={workers}"]
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, preexec_fn=limit)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: cannot write ") and "array_record" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
     assert not (tmp_path / "out").exists()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import plain_text
+from data_pipelines.formats import plain_text
+from data_pipelines.formats.plain_text import PlainTextConfig
 from data_pipelines.output import BuildError
-from data_pipelines.plain_text import PlainTextConfig
 from flamingo_jax.data.document import Text
 from tests.data_pipelines.fixtures_results import sort
 from tests.data_pipelines.test_json_lines import COMPRESSIONS, zipped

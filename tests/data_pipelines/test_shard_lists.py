@@ -3,7 +3,7 @@
 import pytest
 from etils import epath
 
-from data_pipelines import shard_lists
+from data_pipelines.containers import shard_lists
 from data_pipelines.output import BuildError
 
 

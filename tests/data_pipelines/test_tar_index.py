@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import tar_index
-from data_pipelines.damage import Damaged
+from data_pipelines.containers import tar_index
+from data_pipelines.containers.damage import Damaged
 from tests.data_pipelines.fixtures_tars import sample, special, tar_bytes
 
 FORMATS = (tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)

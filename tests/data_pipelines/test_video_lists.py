@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from data_pipelines.clip_files import CLIP, ClipRules, encode
+from data_pipelines.clips.clip_files import CLIP, ClipRules, encode
+from data_pipelines.formats.video_lists import VideoListConfig
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Reference
-from data_pipelines.video_lists import VideoListConfig
+from data_pipelines.pipeline.sketch import Reference
 from tests.data_pipelines.list_samples import read, table, touch, write
 from tests.data_pipelines.video_samples import decode, level, write_sound, write_video
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines.clip_files import CLIP
-from data_pipelines.sketch import Reference
-from data_pipelines.video_rows import Columns
+from data_pipelines.clips.clip_files import CLIP
+from data_pipelines.formats.video_rows import Columns
+from data_pipelines.pipeline.sketch import Reference
 from tests.data_pipelines.list_samples import read, table, touch, write
 
 ROWS = {

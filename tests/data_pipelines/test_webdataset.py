@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines import webdataset
+from data_pipelines.formats import webdataset
 from data_pipelines.output import BuildError
-from data_pipelines.sketch import Drop, Medium, Sketch
+from data_pipelines.pipeline.sketch import Drop, Medium, Sketch
 from tests.data_pipelines import fixtures_tars as tars
 from tests.data_pipelines.fixtures_results import sort, span
 

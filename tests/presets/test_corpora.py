@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from data_pipelines import command_line, converting, formats
+from data_pipelines import command_line
 from data_pipelines.fetching.config import FetchConfig
+from data_pipelines.formats import conversion, registry
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.output import BuildError
 from flamingo_jax.config import resolve
@@ -16,8 +17,8 @@ DEFAULTS = {
     "m3w": M3WConfig(),
     "fetch": FetchConfig(),
     **{
-        name: converting.ConversionConfig(form.config() if form.config else None)
-        for name, form in formats.FORMATS.items()
+        name: conversion.ConversionConfig(form.config() if form.config else None)
+        for name, form in registry.FORMATS.items()
     },
 }
 
@@ -42,7 +43,7 @@ def test_a_binding_reaches_its_field_without_a_file():
     assert config.text.min_words == 7 and config.images == M3WConfig().images
     config = command_line.configure(
         flags("clips", "--gin=ClipRules.max_side=99", "--gin=VideoListConfig.captions='first'"),
-        converting.ConversionConfig,
+        conversion.ConversionConfig,
     )
     assert config.clips.max_side == 99 and config.source.captions == "first"
 

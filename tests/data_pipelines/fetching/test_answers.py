@@ -9,9 +9,9 @@ from pathlib import Path
 import brotli
 import pytest
 
-from data_pipelines import references
 from data_pipelines.fetching import bodies
 from data_pipelines.fetching.store import ImageStore
+from data_pipelines.pipeline import references
 from tests.data_pipelines.fetching.fetches import IMPATIENT, Names, encoded, outcome, run
 from tests.data_pipelines.fetching.server import Endless, Reset, reply
 

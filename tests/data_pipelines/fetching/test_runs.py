@@ -7,12 +7,12 @@ import tracemalloc
 
 import pytest
 
-from data_pipelines import references
 from data_pipelines.fetching import addresses, hosts, urls
 from data_pipelines.fetching.config import FetchConfig
 from data_pipelines.fetching.fetcher import fetch
 from data_pipelines.fetching.overflow import Overflow
 from data_pipelines.fetching.store import ImageStore
+from data_pipelines.pipeline import references
 from tests.data_pipelines.fetching.fetches import QUICK, encoded, run
 from tests.data_pipelines.fetching.server import reply
 

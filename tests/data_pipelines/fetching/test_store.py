@@ -8,9 +8,9 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from data_pipelines import references
 from data_pipelines.fetching.store import ImageStore
-from data_pipelines.sketch import Reference
+from data_pipelines.pipeline import references
+from data_pipelines.pipeline.sketch import Reference
 
 KEPT = {"final_url": "http://h/b", "status": 200, "mime": "image/png"}
 

@@ -1,0 +1,1 @@
+"""Pieces of videos as files of their own."""

@@ -1,0 +1,78 @@
+"""Whether a page's tags would take a parser time or memory out of all proportion to their number.
+
+Parsing as the HTML standard prescribes it is not linear: a tag is compared with all that is open, and what is never
+closed begins anew in every paragraph. With lexbor 2, 70 kB of `<font ...>` without end become a tree of 8 million nodes
+(3 GB), and `<ul><li>` nested 40,000 times takes 20 s. The estimate here reads the tags as they stand; it is linear.
+"""
+
+import re
+
+from data_pipelines.m3w.tags import BLOCKS
+
+# With fewer tags the worst page becomes a tree of 1.1 million nodes, 0.4 GB; it is not looked at.
+_FEW_TAGS = 3_000
+# Comparisons of 4 to 12 ns. No page of the manuals of scikit-learn, scikit-image and GIMP needs 1 million.
+_MAX_WORK = 100_000_000
+_NODE = 100  # comparisons' worth of making one
+_TAG = re.compile(r"<(\\?/)?([a-zA-Z][^\s/>]{0,30})([^>]*)")  # in scripts an end tag is often written <\/p>
+_QUOTED = re.compile(r""""[^"]*"|'[^']*'""")
+_ATTRIBUTE_MARKS = " \t\r\n\f/="
+_MANY_CHARACTERS = 10_000  # of attributes; in less there cannot be too many
+
+_FORMATTING = frozenset(["b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"])
+_CELLS = frozenset(("td", "th", "caption"))  # what is not closed in them ends with them
+_UNENDED_NAMES = """
+area base body br col colgroup dd dt embed hr html img input li link meta optgroup option p param rp rt source tbody
+tfoot thead tr track wbr
+"""
+_UNENDED = _CELLS.union(_UNENDED_NAMES.split())  # how many are open is not known, because they need no end
+
+
+def is_tangled(html: str) -> bool:
+    """Whether parsing would be out of proportion."""
+    return html.count("<") >= _FEW_TAGS and work(html) > _MAX_WORK
+
+
+def work(html: str) -> int:
+    """An estimate of the comparisons that parsing takes because of what else the page has: 0 for flat, sound pages."""
+    total = depth = tables = options = merged = unclosed = 0
+    formats: set[str] = set()  # of equal ones no more than three begin anew
+    names: set[str] = set()
+    for match in _TAG.finditer(html):
+        end, name, attributes = match[1], match[2].lower(), match[3]
+        if end:
+            if name in _FORMATTING:
+                unclosed -= unclosed > 0
+            elif name not in _UNENDED:
+                depth -= depth > 0
+                tables -= name == "table" and tables > 0
+            continue
+        total += depth
+        if name in _FORMATTING:
+            unclosed += 1
+            formats.add(match[0])
+            continue
+        if name in _CELLS and tables:
+            unclosed = 0
+            formats.clear()
+        elif name in BLOCKS:
+            total += _NODE * min(unclosed, 3 * len(formats))
+        if name not in _UNENDED and (name in BLOCKS or not attributes.endswith("/")):  # as `path` in `svg` may
+            depth += 1
+        if name not in names:
+            names.add(name)
+            total += len(names)
+        if len(attributes) > _MANY_CHARACTERS:
+            bare = _QUOTED.sub(" ", attributes)
+            total += sum(map(bare.count, _ATTRIBUTE_MARKS)) ** 2 // 2
+        if name == "table":
+            tables += 1
+        elif name == "select":
+            options = 0
+        elif name == "option":
+            options += 1
+            total += options
+        elif name in ("html", "body"):  # a second one's attributes are the first one's
+            merged += attributes.count("=")
+            total += merged
+    return total

@@ -1,0 +1,74 @@
+"""A Beam pipeline under construction: stages are plain generators, and what they drop is gathered at the side."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from data_pipelines.pipeline.sketch import Drop
+from data_pipelines.progress import Board
+
+_DROPS = "drops"
+
+
+class Flow:
+    """Wraps a pipeline; every method that takes a PCollection gives one."""
+
+    def __init__(self, pipeline: beam.Pipeline, board: Board):
+        self.pipeline = pipeline
+        self.board = board
+        self._drops: list[beam.PCollection] = []
+
+    def create(self, label: str, elements: Iterable) -> beam.PCollection:
+        """The elements, spread over the workers."""
+        return self.pipeline | label >> beam.Create(elements) | f"{label}, spread" >> beam.Reshuffle()
+
+    def stage(
+        self, label: str, elements: beam.PCollection, function: Callable[..., Iterator], *side: Any, count: str = ""
+    ) -> beam.PCollection:
+        """What a generator yields for each element, its `Drop`s apart.
+
+        Args:
+          function: takes an element and the side inputs; yields what goes on, and drops.
+          count: how the progress display names the elements; not shown if empty.
+        """
+        routed = elements | label >> beam.ParDo(_Route(function, self.board, count), *side).with_outputs(
+            _DROPS, main="kept"
+        )
+        self._drops.append(routed[_DROPS])
+        return routed.kept
+
+    def join(
+        self,
+        label: str,
+        function: Callable[[Any, list, list], Iterator],
+        left: beam.PCollection,
+        right: beam.PCollection,
+    ) -> beam.PCollection:
+        """`function(key, left values, right values)` for each key of two collections of (key, value)."""
+        grouped = {"left": left, "right": right} | f"{label}, grouped" >> beam.CoGroupByKey()
+        return self.stage(label, grouped, _Joined(function))
+
+    def drops(self) -> beam.PCollection:
+        """Everything that was dropped in the stages so far. Call it once, at the end."""
+        return tuple(self._drops) | "all drops" >> beam.Flatten()
+
+
+class _Route(beam.DoFn):
+    def __init__(self, function: Callable[..., Iterator], board: Board, count: str):
+        self._function, self._board, self._count = function, board, count
+
+    def process(self, element, *side):
+        for result in self._function(element, *side):
+            yield beam.pvalue.TaggedOutput(_DROPS, result) if isinstance(result, Drop) else result
+        if self._count:
+            self._board.add(self._count)
+
+
+class _Joined:
+    def __init__(self, function: Callable[[Any, list, list], Iterator]):
+        self._function = function
+
+    def __call__(self, element):
+        key, values = element
+        return self._function(key, values["left"], values["right"])
