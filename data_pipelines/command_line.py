@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from data_pipelines import settings
 from data_pipelines.output import BuildError
 from flamingo_jax.config import ConfigError, resolve
 
@@ -22,14 +23,16 @@ class Command:
     beam_flags: Sequence[str]
 
 
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Defaults behind each flag, and the epilog as it stands."""
+
+
 def parser(program: str, description: str, default_name: str) -> argparse.ArgumentParser:
     """A parser with the flags that every builder has."""
     flags = argparse.ArgumentParser(
         prog=f"python -m data_pipelines.{program}",
         description=description,
-        epilog="Other flags go to Apache Beam: --direct_num_workers=4 uses four processes of this machine, --runner and"
-        " its flags another runner.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     flags.add_argument("--input", required=True, help="what to read")
@@ -84,14 +87,22 @@ def configure(values: argparse.Namespace, config: type) -> Any:
         raise BuildError(str(error)) from None
 
 
-def read(flags: argparse.ArgumentParser, config: type, arguments: Sequence[str] | None) -> Command:
+_BEAM = """Other flags go to Apache Beam: --direct_num_workers=4 uses four processes of this machine, --runner and its
+flags another runner."""
+
+
+def read(flags: argparse.ArgumentParser, config: Any, arguments: Sequence[str] | None) -> Command:
     """Parses a builder's arguments.
+
+    Args:
+      config: the configuration with its defaults.
 
     Raises:
       BuildError: as `configure`.
     """
+    flags.epilog = f"{_BEAM}\n\n{settings.listing(config)}"
     values, others = flags.parse_known_args(arguments)
-    configured = configure(values, config)
+    configured = configure(values, type(config))
     if getattr(values, "fetch", False):
         if not values.store:
             raise BuildError("--fetch needs a --store to fetch into")

@@ -74,10 +74,11 @@ def main(form: Format, arguments: Sequence[str] | None = None) -> None:
     """The command line of one format: reads the flags and builds."""
     flags = command_line.parser(f"convert {form.name}", f"Builds a dataset from {form.summary}.", form.name)
     command_line.add_store_flags(flags)
-    command = command_line.read(flags, ConversionConfig, arguments)
+    defaults = ConversionConfig(form.config() if form.config else None)
+    command = command_line.read(flags, defaults, arguments)
     config, values = command.config, command.values
     if config.source is None and form.config is not None:
-        config = dataclasses.replace(config, source=form.config())
+        config = dataclasses.replace(config, source=defaults.source)
     output.check_apart(values.input, values.output)
     identity = {
         "builder": form.name,

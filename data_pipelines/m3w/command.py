@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--site", default="", help="the address that the input folder is a copy of, such as https://example.org/docs/"
     )
     command_line.add_store_flags(flags)
-    command = command_line.read(flags, M3WConfig, arguments)
+    command = command_line.read(flags, M3WConfig(), arguments)
     output.check_apart(command.values.input, command.values.output)
     safety.check(command.config.safety)
     pages = _pages(command)

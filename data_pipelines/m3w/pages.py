@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from data_pipelines.m3w import encoding, html, repetition_rules, text_rules
+from data_pipelines.m3w import encoding, html, repetition_rules, tangles, text_rules
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.items import ImageReference, Paragraph, merge_paragraphs
 
@@ -19,6 +19,8 @@ def extract(encoded: bytes, config: M3WConfig) -> html.Extraction | str:
     text = encoding.decode(encoded)
     if text is None:
         return "page_undecodable"
+    if tangles.is_tangled(text):
+        return "page_tangled"
     extraction = html.extract(text, config.boilerplate)
     if not any(isinstance(item, ImageReference) for item in extraction.items):
         return "page_without_images"
