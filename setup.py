@@ -25,7 +25,7 @@ EXTRAS = {
     # Few-shot evaluation and chat need nothing beyond the core so far.
     "eval": [],
     "chat": [],
-    "test": ["html5lib>=1.1", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
+    "test": ["brotli>=1.1", "html5lib>=1.1", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
 }
 
 setuptools.setup(

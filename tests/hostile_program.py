@@ -49,7 +49,7 @@ def run(reader: str) -> dict:
 
 
 def _build(encoded: bytes) -> str:
-    from data_pipelines.m3w import image_rules
+    from data_pipelines import image_rules
 
     return image_rules.reason(encoded, image_rules.ImageRules()) or ""
 

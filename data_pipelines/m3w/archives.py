@@ -7,6 +7,7 @@ import apache_beam as beam
 from etils import epath
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
+from data_pipelines.fetching import sniffing
 from data_pipelines.m3w import addresses, pages
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
@@ -15,6 +16,7 @@ from data_pipelines.pipeline.flow import Flow
 from data_pipelines.pipeline.sketch import WARC, Drop, Reference
 
 _PAGE_TYPES = ("text/html", "application/xhtml+xml")
+_HEAD = 32  # bytes that tell an image
 _RECORDS = WarcRecordType.response | WarcRecordType.resource
 
 
@@ -61,12 +63,14 @@ def _capture(path: str, record: WarcRecord, config: M3WConfig) -> Iterator[Captu
     kind = (record.http_content_type if http is not None else record.headers.get("Content-Type")) or ""
     kind = kind.partition(";")[0].strip().lower()
     url = addresses.absolute((record.headers.get("WARC-Target-URI") or "").strip("<>"), None, "")
-    if not url or not (kind in _PAGE_TYPES or kind.startswith("image/")):
-        return
     content = None
+    if not url:
+        return
     if kind in _PAGE_TYPES:
         encoded = record.reader.read(pages.MAX_PAGE_BYTES + 1)
         content = tuple(read_page(url, encoded, config, on_the_web(url)))
+    elif sniffing.image(record.reader.read(_HEAD)) is None:  # types of images are often wrong
+        return
     reference = Reference(path, WARC, record.stream_pos)
     yield Capture(url, record.headers.get("WARC-Date") or "", reference, content)
 

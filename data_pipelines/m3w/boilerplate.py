@@ -81,12 +81,13 @@ _NAME_CHARACTERS = 1_000  # of a class or id that are read
 
 @dataclasses.dataclass(frozen=True)
 class BoilerplateRules:
-    """Thresholds of boilerplate removal."""
+    """Thresholds of boilerplate removal.
 
-    max_link_share: float = dataclasses.field(
-        default=0.75,
-        metadata={"help": "drop a paragraph when more than this share of its letters and digits is link text"},
-    )
+    Attributes:
+      max_link_share: drop a paragraph when more than this share of its letters and digits is link text.
+    """
+
+    max_link_share: float = 0.75
 
 
 def reason(tag: str, attributes: Mapping[str, str | None], *, in_content: bool) -> tuple[str, bool] | None:

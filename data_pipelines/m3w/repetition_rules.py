@@ -8,22 +8,19 @@ from data_pipelines.m3w.text_rules import PageText
 
 @dataclasses.dataclass(frozen=True)
 class RepetitionRules:
-    """Caps on repetition. The shares of n-grams are shares of the page's characters, white space apart."""
+    """Caps on repetition. The shares of n-grams are shares of the page's characters, white space apart.
 
-    max_duplicate_lines: float = dataclasses.field(
-        default=0.3, metadata={"help": "drop a page with a greater share of repeated paragraphs"}
-    )
-    max_duplicate_line_characters: float = dataclasses.field(
-        default=0.2, metadata={"help": "drop a page with a greater share of characters in repeated paragraphs"}
-    )
-    max_top_ngrams: tuple[float, ...] = dataclasses.field(
-        default=(0.20, 0.18, 0.16),
-        metadata={"help": "drop a page whose most frequent 2-, 3- or 4-gram has a greater share of the characters"},
-    )
-    max_duplicate_ngrams: tuple[float, ...] = dataclasses.field(
-        default=(0.15, 0.14, 0.13, 0.12, 0.11, 0.10),
-        metadata={"help": "drop a page whose repeated 5- to 10-grams have a greater share of the characters"},
-    )
+    Attributes:
+      max_duplicate_lines: drop a page with a greater share of repeated paragraphs.
+      max_duplicate_line_characters: drop a page with a greater share of characters in repeated paragraphs.
+      max_top_ngrams: drop a page whose most frequent 2-, 3- or 4-gram has a greater share of the characters.
+      max_duplicate_ngrams: drop a page whose repeated 5- to 10-grams have a greater share of the characters.
+    """
+
+    max_duplicate_lines: float = 0.3
+    max_duplicate_line_characters: float = 0.2
+    max_top_ngrams: tuple[float, ...] = (0.20, 0.18, 0.16)
+    max_duplicate_ngrams: tuple[float, ...] = (0.15, 0.14, 0.13, 0.12, 0.11, 0.10)
 
 
 def duplicate_lines(page: PageText, rules: RepetitionRules) -> bool:

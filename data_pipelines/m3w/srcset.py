@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 # Attributes in which scripts that load images late keep the real address, while `src` holds a placeholder.
 _LAZY = ("data-src", "data-original", "data-lazy-src", "data-lazy", "data-url")
 _LAZY_SETS = ("data-srcset", "data-lazy-srcset")
+_MAX_CANDIDATES = 32  # real sets have ten sizes at most
 _UNUSUAL = frozenset((*_LAZY, *_LAZY_SETS, "srcset"))
 _DESCRIPTOR = re.compile(r"(\d{1,9}(?:\.\d{0,9})?|\.\d{1,9})[wxh]")
 
@@ -37,7 +38,7 @@ def parse(value: str) -> list[str]:
 def candidates(
     attributes: Mapping[str, str | None], sources: Sequence[Mapping[str, str | None]] = ()
 ) -> tuple[str, ...]:
-    """The URLs of one image, the most likely first, each once.
+    """The URLs of one image, the most likely first, each once, 32 at most.
 
     A lazy loader's address comes before `src`, which then holds a placeholder; `src` before `srcset`, because it is the
     size that the page's author chose as the default; the sources of an enclosing `<picture>` come last, because their
@@ -58,4 +59,4 @@ def candidates(
     for source in sources:
         for name in (*_LAZY_SETS, "srcset"):
             urls += parse(source.get(name) or "")
-    return tuple(dict.fromkeys(url.strip() for url in urls if url and url.strip()))
+    return tuple(dict.fromkeys(url.strip() for url in urls if url and url.strip()))[:_MAX_CANDIDATES]

@@ -1,8 +1,8 @@
 """What an element is to the walk, by its name and its attributes, before its place in the page is looked at."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -34,7 +34,8 @@ _KNOWN_NUMBERS = 256  # lexbor numbers the tags that it knows; a greater number 
 TEXT_NUMBER = LexborHTMLParser("<p>text").css_first("p").first_child.tag_id
 
 
-class Tag(NamedTuple):
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tag:
     """What follows from an element's name and attributes.
 
     `does` and `undone` are flags of this module, `undone` those for the element's end. `kind` is the kind of the text
@@ -61,7 +62,9 @@ def of(node: LexborNode) -> Tag:
 
 def with_attributes(tag: Tag, attributes: Mapping[str, str | None]) -> Tag:
     """What the name and the attributes say."""
-    if not tag.telling.isdisjoint(attributes):
+    if not tag.telling.isdisjoint(attributes) and (
+        attributes.get("role") == "main" or boilerplate.reason_by_attributes(tag.name, attributes)
+    ):
         return _tag(tag.name, attributes)
     classes = attributes.get("class")
     return _of_class(tag.name, classes[:_CLASS_CHARACTERS]) if classes else tag

@@ -15,23 +15,31 @@ _BULLETS = ("•", "‣", "▪", "●", "◦", "○", "*", "-", "–", "·")
 _ELLIPSES = ("...", "…")
 
 
-def _threshold(default: float, description: str):
-    return dataclasses.field(default=default, metadata={"help": description})
-
-
 @dataclasses.dataclass(frozen=True)
 class TextRules:
-    """Thresholds of the page rules. A word is what white space parts; a line is a paragraph."""
+    """Thresholds of the page rules. A word is what white space parts; a line is a paragraph.
 
-    min_words: int = _threshold(50, "drop a page with fewer words")
-    max_words: int = _threshold(100_000, "drop a page with more words")
-    min_mean_word_length: float = _threshold(3.0, "drop a page whose mean word has fewer characters")
-    max_mean_word_length: float = _threshold(10.0, "drop a page whose mean word has more characters")
-    max_symbol_ratio: float = _threshold(0.1, "drop a page with more '#' or more ellipses a word than this")
-    max_bullet_lines: float = _threshold(0.9, "drop a page with a greater share of list items")
-    max_ellipsis_lines: float = _threshold(0.3, "drop a page with a greater share of lines ending in an ellipsis")
-    min_alphabetic_words: float = _threshold(0.8, "drop a page with a smaller share of words that have a letter")
-    min_stop_words: int = _threshold(2, f"drop a page with fewer of the words {', '.join(sorted(STOP_WORDS))}")
+    Attributes:
+      min_words: drop a page with fewer words.
+      max_words: drop a page with more words.
+      min_mean_word_length: drop a page whose mean word has fewer characters.
+      max_mean_word_length: drop a page whose mean word has more characters.
+      max_symbol_ratio: drop a page with more "#" or more ellipses a word than this.
+      max_bullet_lines: drop a page with a greater share of list items.
+      max_ellipsis_lines: drop a page with a greater share of lines that end in an ellipsis.
+      min_alphabetic_words: drop a page with a smaller share of words that have a letter.
+      min_stop_words: drop a page with fewer different words among `STOP_WORDS`.
+    """
+
+    min_words: int = 50
+    max_words: int = 100_000
+    min_mean_word_length: float = 3.0
+    max_mean_word_length: float = 10.0
+    max_symbol_ratio: float = 0.1
+    max_bullet_lines: float = 0.9
+    max_ellipsis_lines: float = 0.3
+    min_alphabetic_words: float = 0.8
+    min_stop_words: int = 2
 
 
 @dataclasses.dataclass(frozen=True)

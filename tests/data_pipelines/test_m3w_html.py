@@ -41,6 +41,9 @@ def test_an_image_parts_a_paragraph_and_its_loss_joins_it_again():
     merged = merge_paragraphs([item for item in items if isinstance(item, Paragraph)])
     assert [item.text for item in merged] == ["before after", "next"]
     assert merge_paragraphs(list(items)) == list(items)
+    parted = extract("<p>on <img src=x>, then <img src=y>.</p>", BoilerplateRules()).items
+    (whole,) = merge_paragraphs(item for item in parted if isinstance(item, Paragraph))
+    assert whole.text == "on, then." and whole.block == parted[0].block
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,48 @@ def test_captions_come_after_their_image(body, expected):
 def test_a_footnote_mark_goes_with_the_space_before_it():
     mark = '<a class="footnote-reference" href="#f">1</a>'
     assert walk(f"<p>as shown {mark}. And {mark}, too {mark} there</p>") == ["as shown. And, too there"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("shown {}.", "shown."),
+        ("shown{}, {} {}!", "shown,!"),
+        ("shown {} there", "shown there"),
+        ("shown{}there", "shownthere"),
+        ("{} shown {}", "shown"),
+        ("shown\u200b {}\u200b.", "shown."),
+    ],
+)
+def test_marks_go_with_the_white_space_before_punctuation(text, expected):
+    assert walk(f"<p>{text.replace('{}', '<a href=#f>[1]</a>')}</p>") == [expected]
+
+
+def test_a_wrapper_is_known_by_main_or_else_by_article_or_title():
+    assert walk("<div class=with-nav><h1>Logo</h1></div><div class=nav-page><main>kept</main></div>") == ["kept"]
+    assert walk("<div class=with-nav><h1>Title</h1><p>kept</p></div>") == ["Title", "kept"]
+
+
+@pytest.mark.parametrize("main", ["<main>{}</main>", "<div><span role=main>{}</span></div>"])
+def test_main_is_the_page_if_it_holds_half_of_the_text(main):
+    around = "<p>Docs for 1.0</p><img src=logo.png>{}<p>Built with</p>"
+    html = around.format(main.format("<p>All that the page is about</p><img src=a.png>"))
+    page = extract(html, BoilerplateRules())
+    assert walk(html) == ["All that the page is about", "[a.png]"]
+    assert page.dropped == {"outside_main": 2} and page.dropped_examples["outside_main"] == "Docs for 1.0"
+    assert walk(around.format(main.format("<p>Short</p>"))) == ["Docs for 1.0", "[logo.png]", "Short", "Built with"]
+    assert walk(around.format(main.format("<img src=a.png>"))) == [
+        "Docs for 1.0",
+        "[logo.png]",
+        "[a.png]",
+        "Built with",
+    ]
+
+
+def test_a_paragraph_is_judged_as_a_whole_when_an_image_parts_it():
+    assert walk('<p>Click on the icon <img src=a> <a href="x">here</a>.</p>') == ["Click on the icon", "[a]", "here."]
+    assert walk('<p><a href="x">One</a> <img src=a> <a href="y">Two</a></p>') == ["[a]"]
+    assert walk("<p>1 <img src=a> 2</p>") == ["[a]"]
 
 
 def test_line_breaks():
@@ -101,6 +146,15 @@ def test_table_rows_are_paragraphs_unless_cells_hold_blocks():
         '<div class="highlight"><pre><span class="k">gone</span></pre></div>',
         "<pre>gone</pre>",
         "<p>* * *</p>",
+        '<div class="leftSidebar">gone</div>',
+        '<div id="siteFooter">gone</div>',
+        '<div class="d-none">gone</div>',
+        '<div role=" Tablist "><span>gone</span></div>',
+        '<a href="#here"> ¶ </a>',
+        '<a href="#ref">[12]</a>',
+        '<sup><a href="#fn1">3</a></sup>',
+        '<span class="mw-editsection">[edit]</span>',
+        '<aside class="note sidebar">gone</aside>',
         '<ul><li><a href="a">gone</a></li><li><a href="b">gone too</a></li></ul>',
         '<p><a href="a">gone</a> | <a href="b">gone</a> | <a href="c">gone</a></p>',
     ],
@@ -120,6 +174,19 @@ def test_boilerplate_is_dropped(block):
         ('<h2><a href="x">A linked heading</a></h2>', ["A linked heading"]),
         ('<p class="adds-menus">kept</p>', ["kept"]),
         ("<details><summary>More</summary>kept</details>", ["More", "kept"]),
+        ('<div class="hidden md:block">kept</div>', ["kept"]),
+        ('<div class="d-none d-lg-flex">kept</div>', ["kept"]),
+        ('<aside class="topic"><p>kept</p></aside><aside role="doc-footnote">too</aside>', ["kept", "too"]),
+        ('<section id="related-work"><p>kept</p></section>', ["kept"]),
+        ('<div class="section" id="comments">kept</div>', ["kept"]),
+        ('<h2><span class="mw-headline" id="Advertising">kept</span></h2>', ["kept"]),
+        ('<p>The <span class="menu">File</span> menu.</p>', ["The File menu."]),
+        ('<p>Set <code class="highlight">x</code> to 1.</p>', ["Set x to 1."]),
+        ('<p class="highlight">kept</p>', ["kept"]),
+        ('<p>Figure <a href="#f3">3</a>.</p>', ["Figure 3."]),
+        ('<p>see <a href="#s">below</a> for all</p>', ["see below for all"]),
+        ("<header><h1>Title</h1><nav>Home</nav></header><p>kept</p>", ["Title", "kept"]),
+        ('<dl><dt>x<span class="classifier">int</span></dt></dl>', ["x int"]),
     ],
 )
 def test_content_is_kept(block, expected):
@@ -162,6 +229,7 @@ def test_base_is_reported():
         ("a,b.png 1x, c.png 3x", ["c.png", "a,b.png"]),
         ("data:image/png;base64,AAA= 1x", ["data:image/png;base64,AAA="]),
         ("a.png 1.2.3x", ["a.png"]),
+        ("a.png 100w 50h,b.png 2e9w,, c.png 200w", ["c.png", "a.png", "b.png"]),
         ("", []),
         (" , ", []),
     ],
@@ -177,6 +245,12 @@ def test_candidates_prefer_the_lazy_address_then_src_then_the_largest_of_the_set
         BoilerplateRules(),
     ).items
     assert item.candidates == ("a.png", "b.png", "c.png", "d.png", "f.avif", "e.avif")
+
+
+def test_a_picture_has_the_sources_before_it_and_no_more_than_32():
+    picture = "<picture><source srcset=a><!-- --><img src=b><source srcset=c><img src=d></picture>"
+    items = extract(picture + f'<img src="0" srcset="{", ".join(map(str, range(99)))}">', BoilerplateRules()).items
+    assert [item.candidates for item in items] == [("b", "a"), ("d", "c"), tuple(map(str, range(32)))]
 
 
 def test_an_image_without_address_is_no_image():
