@@ -40,7 +40,7 @@ class ImageRules:
 
 
 @functools.cache
-def _formats() -> tuple[str, ...]:
+def available_formats() -> tuple[str, ...]:
     """Those of `FORMATS` that this build of Pillow has; it fails on a name that it does not know."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
@@ -103,7 +103,7 @@ def reason(encoded: bytes, rules: ImageRules) -> str | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow warns of large images and odd metadata; both are dealt with here
         try:
-            with Image.open(io.BytesIO(encoded), formats=_formats()) as image:
+            with Image.open(io.BytesIO(encoded), formats=available_formats()) as image:
                 if rule := bad_shape(*image.size, rules):
                     return rule
                 # Floats and 32-bit integers have no fixed range: which of them is white? The loader refuses them.

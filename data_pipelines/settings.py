@@ -1,6 +1,7 @@
 """The settings of a builder as its --help lists them: what --gin can bind, with defaults."""
 
 import dataclasses
+import inspect
 import re
 import textwrap
 from collections.abc import Iterator
@@ -48,9 +49,9 @@ def _first_line(cls: type) -> str:
 
 def _explanations(cls: type) -> dict[str, str]:
     """What the "Attributes" of a docstring say of each field."""
-    _, _, attributes = (cls.__doc__ or "").partition("Attributes:\n")
+    _, _, attributes = inspect.cleandoc(cls.__doc__ or "").partition("Attributes:\n")  # Python 3.13 indents less
     found: dict[str, str] = {}
-    for entry in re.split(r"\n(?=      \w)", "\n" + attributes.partition("\n\n")[0]):
+    for entry in re.split(r"\n(?=  \w)", "\n" + attributes.partition("\n\n")[0]):
         names, colon, text = entry.strip().partition(": ")
         if colon and re.fullmatch(r"\w+(, \w+)*", names):
             found |= dict.fromkeys(names.split(", "), " ".join(text.split()))

@@ -6,7 +6,7 @@ its page is dropped; a configuration says which.
 """
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from typing import Literal
 
@@ -117,9 +117,9 @@ def image_reason(hits: Sequence[Hit], config: Decontamination) -> str | None:
     return "image_in_evaluation" if hits and config.action == DROP_IMAGE else None
 
 
-def page_reason(hits: Iterable[Sequence[Hit]], config: Decontamination) -> str | None:
-    """The rule that drops a page whose pictures have these hits, or None."""
-    return "page_with_evaluation_image" if config.action == DROP_PAGE and any(hits) else None
+def page_reason(has_hit: bool, config: Decontamination) -> str | None:
+    """The rule that drops a page of which a picture has a hit, or None."""
+    return "page_with_evaluation_image" if config.action == DROP_PAGE and has_hit else None
 
 
 def _list(root: str) -> Iterator[tuple[str, Reference]]:

@@ -14,6 +14,7 @@ class Fetching:
     Attributes:
       limits: of each worker that fetches.
       partitions: hosts are dealt to so many, and one worker fetches each of these, so that a host is not asked by two.
+        Let there be a few for each worker; with more, a worker asks fewer hosts at a time.
       most_addresses: how many addresses of one image are tried. Those after the first are asked for by the worker that
         asked for the first one, wherever they are.
     """

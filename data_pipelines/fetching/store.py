@@ -15,6 +15,7 @@ import uuid
 
 from etils import epath
 
+from data_pipelines import addresses
 from data_pipelines.pipeline.sketch import Reference
 
 KINDS = ("image", "page")
@@ -108,7 +109,8 @@ class ImageStore:
                 continue  # another process has finished or swept it
 
     def _path(self, url: str, ending: str) -> epath.Path:
-        address = url.strip().partition("#")[0]
+        # As builders write addresses; what is none has a place too, for it may have been refused.
+        address = addresses.absolute(url, None, "") or url.strip().partition("#")[0]
         name = hashlib.sha256(address.encode(errors="surrogatepass")).hexdigest()
         return self._folder / f"{name[:2]}/{name[2:4]}/{name}.{ending}"
 

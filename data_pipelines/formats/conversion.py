@@ -82,8 +82,10 @@ def main(form: Format, arguments: Sequence[str] | None = None) -> None:
     output.check_apart(values.input, values.output)
     identity = {
         "builder": form.name,
-        "settings": dataclasses.asdict(config),
+        "settings": fingerprints.settings(config),
         "input": fingerprints.identity(values.input),
+        "store": fingerprints.store(values),
+        "evaluation": fingerprints.evaluation(config.decontamination),
     }
     if media := form.media(values.input, config.source):
         identity["media"] = fingerprints.identity(media, values.output)
@@ -103,7 +105,7 @@ def _documents(form: Format, shards: Sequence, config: ConversionConfig, store: 
     media = scratch / "media"
     media.mkdir()
     evaluation = judging.prepare(config.decontamination, scratch)
-    look = judging.Judge(config.images, False, config.decontamination, evaluation)
+    look = judging.Judge(config.images, False, config.decontamination, evaluation, folder=str(media))
     finish = functools.partial(judge, form=form, config=config, look=look, folder=media)
     return flow.stage("judge media", sketches, finish, count=f"{form.unit}s judged")
 
@@ -134,8 +136,8 @@ def judge(
             )
             return
         yield Drop(found, "clip" if item.kind == "video" else "image", f"{sketch.key}: {source}", reference)
-    hits = [(item,) * item.hits for item in items if isinstance(item, Medium)]
-    if rule := decontamination.page_reason(hits, config.decontamination):
+    has_hit = any(item.hits for item in items if isinstance(item, Medium))
+    if rule := decontamination.page_reason(has_hit, config.decontamination):
         yield Drop(rule, form.unit, sketch.key)
     elif len(items) < len(sketch.items) and all(isinstance(item, Text) for item in items):
         yield Drop(f"{form.unit}_left_without_images", form.unit, sketch.key)
@@ -150,4 +152,5 @@ def _judged(item: Link | Medium, config: ConversionConfig, look: judging.Judge, 
     if item.kind == "video":
         return judging.encode_clip(item, config.clips, folder)
     facts = look(item.reference)
-    return facts.rule or dataclasses.replace(item, size=facts.size, name=facts.name, hits=facts.hits)
+    known = {"reference": facts.copy or item.reference, "size": facts.size, "name": facts.name, "hits": facts.hits}
+    return facts.rule or dataclasses.replace(item, **known)

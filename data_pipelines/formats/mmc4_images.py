@@ -6,9 +6,8 @@ from typing import Any
 
 from etils import epath
 
-from data_pipelines import inputs
+from data_pipelines import addresses, inputs
 from data_pipelines.containers import text_values
-from data_pipelines.m3w import addresses
 from data_pipelines.output import BuildError
 from data_pipelines.pipeline.sketch import Link, Medium, Reference
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from data_pipelines import addresses
 from data_pipelines.containers import parquet_rows, shard_lists, text_values
 from data_pipelines.containers.damage import Damaged
-from data_pipelines.m3w import addresses
 from data_pipelines.output import BuildError
 from data_pipelines.pipeline.sketch import Drop, Link, Sketch
 from flamingo_jax.data.document import Text

@@ -6,10 +6,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from data_pipelines import addresses
 from data_pipelines.containers import parquet_cells, parquet_rows, text_values
 from data_pipelines.containers.damage import Damaged
 from data_pipelines.formats import captioned
-from data_pipelines.m3w import addresses
 from data_pipelines.pipeline.sketch import Drop, Link, Medium, Reference, Sketch
 from flamingo_jax.data.document import Text
 

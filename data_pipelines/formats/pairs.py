@@ -43,6 +43,9 @@ def read(shard: CaptionedFile, config: None = None) -> Iterator[Sketch | Drop]:
     """The one pair of an image."""
     del config
     root, name = Path(shard.root), shard.name
+    if not name.isprintable() and name != name.encode(errors="replace").decode():
+        yield Drop("file_name_undecodable", "pair", name.encode(errors="backslashreplace").decode())
+        return
     image, text_file = root / name, root / PurePosixPath(name).with_suffix(".txt")
     if not text_file.is_file():
         yield Drop("caption_missing", "pair", name)
@@ -52,7 +55,7 @@ def read(shard: CaptionedFile, config: None = None) -> Iterator[Sketch | Drop]:
         return
     try:
         text = caption(text_file.read_bytes())
-    except OSError:
+    except (FileNotFoundError, PermissionError):
         yield Drop("unreadable", "pair", name)
         return
     if text:

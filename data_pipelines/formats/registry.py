@@ -1,6 +1,6 @@
 """The formats that `python -m data_pipelines.convert` reads."""
 
-from pathlib import Path
+from etils import epath
 
 from data_pipelines.formats import coco, mmc4, obelics, pairs, plain_text, video_lists, webdataset
 from data_pipelines.formats.conversion import Format
@@ -11,7 +11,8 @@ _PAGES = {"unit": "document", "whole": False}
 
 def _beside(root: str, folder: str) -> str:
     """The folder that an option names, else the one in which a list stands."""
-    return folder or str(root if Path(root).is_dir() else Path(root).parent)
+    path = epath.Path(root)
+    return folder or str(path if path.is_dir() else path.parent)
 
 
 _ALL = (

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 
-from data_pipelines.m3w import addresses
+from data_pipelines import addresses
 from data_pipelines.m3w.archives import Capture
 from data_pipelines.pipeline.flow import Flow
 from data_pipelines.pipeline.links import Locator

@@ -7,8 +7,10 @@ import apache_beam as beam
 from etils import epath
 from fastwarc.warc import ArchiveIterator, WarcRecord, WarcRecordType
 
+from data_pipelines import addresses
+from data_pipelines.containers import damage
 from data_pipelines.fetching import sniffing
-from data_pipelines.m3w import addresses, pages
+from data_pipelines.m3w import pages
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import on_the_web, read_page
@@ -47,13 +49,16 @@ def read(path: str, config: M3WConfig) -> Iterator[Capture | Drop]:
 
     Responses other than 200, records of other types, and payloads that are neither pages nor images are passed over:
     they are most of an archive, and no rule of ours drops them. A file that is damaged gives what stands before.
+
+    Raises:
+      OSError: the file cannot be read; another try may succeed.
     """
     try:
         with epath.Path(path).open("rb") as file:
             for record in ArchiveIterator(file, record_types=_RECORDS, parse_http=True, auto_decode="all"):
                 yield from _capture(path, record, config)
     except OSError as error:
-        yield Drop("archive_damaged", "document", f"{path}: {error}")
+        yield Drop("archive_damaged", "document", f"{path}: {damage.explain(error)}")
 
 
 def _capture(path: str, record: WarcRecord, config: M3WConfig) -> Iterator[Capture]:

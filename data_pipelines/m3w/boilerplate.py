@@ -46,7 +46,7 @@ _HIDDEN_CLASSES = _names("""
 # "hidden md:block" and "d-none d-lg-flex": hidden on small screens alone.
 _SHOWN = re.compile(r"(?:(?:sm|md|lg|xl|2xl):|d-(?:sm|md|lg|xl|xxl)-)(?:block|flex|grid|inline|table|contents)")
 _NAVIGATION_CLASSES = _names("""
-    skip-link skip-to-content skiplink back-to-top backtotop edit-page-link edit-this-page theme-edit-this-page
+    skip-link skip-to-content skiplink back-to-top backtotop hideme edit-page-link edit-this-page theme-edit-this-page
     edit-on-github rst-versions version-switcher
     sphinxsidebar sphinxsidebarwrapper bd-sidebar prev-next-area prev-next-bottom toctree-wrapper localtable
     sphx-glr-download-link-note sphx-glr-footer sphx-glr-footer-example sphx-glr-download sphx-glr-signature

@@ -1,6 +1,5 @@
 """The command line of the M3W builder."""
 
-import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,9 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     pages = _pages(command)
     identity = {
         "builder": "m3w",
-        "settings": dataclasses.asdict(command.config),
+        "settings": fingerprints.settings(command.config),
         "site": command.values.site,
         "input": fingerprints.identity(command.values.input),
+        "store": fingerprints.store(command.values),
+        "evaluation": fingerprints.evaluation(command.config.decontamination),
     }
     building.run(command, building.Build(identity, functools.partial(_documents, command, pages), "pages"))
 
@@ -56,8 +57,9 @@ def _pages(command: Command) -> Callable:
     Raises:
       BuildError: the input is nothing that can be read.
     """
-    source = Path(command.values.input)
-    base, names = (str(source), inputs.list_files(source)) if source.is_dir() else shard_lists.files(str(source))
+    given = command.values.input
+    source = Path(given)
+    base, names = (given, inputs.list_files(source)) if source.is_dir() else shard_lists.files(given)
     if archives := [shard_lists.join(base, name) for name in names if name.lower().endswith(_ARCHIVES)]:
         return functools.partial(_archives, archives)
     if source.is_dir():
@@ -66,7 +68,7 @@ def _pages(command: Command) -> Callable:
     if source.suffix == ".txt":
         return _listed(source, command)
     raise output.BuildError(
-        f"--input {source}: neither a folder of pages, nor WARC files, nor a .txt list of addresses"
+        f"--input {given}: neither a local folder of pages, nor WARC files, nor a .txt list of addresses"
     )
 
 

@@ -1,14 +1,15 @@
 """Pages that are known by their address alone: a list of addresses, fetched into a store or found in it."""
 
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import apache_beam as beam
 
+from data_pipelines import addresses
 from data_pipelines.fetching.fetcher import fetch
 from data_pipelines.fetching.sharing import Fetching, partition
 from data_pipelines.fetching.store import ImageStore
-from data_pipelines.m3w import addresses
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import on_the_web, read_page
@@ -43,23 +44,25 @@ def pages(
     flow: Flow, urls: Sequence[str], folder: str, fetching: Fetching | None, config: M3WConfig
 ) -> beam.PCollection:
     """The pages at these addresses, from the store at `folder`; with `fetching`, what it lacks is fetched first."""
-    partitions = fetching.partitions if fetching else 1
-    by_host = flow.create("addresses", urls) | "deal addresses" >> beam.Map(lambda url: partition((url,), partitions))
-    return flow.stage("read listed pages", by_host | beam.GroupByKey(), _Read(folder, fetching, config))
+    listed = flow.create("addresses", urls)
+    if fetching is not None:
+        by_host = listed | "deal addresses" >> beam.Map(lambda url: partition((url,), fetching.partitions))
+        fetch_them = functools.partial(_fetch, folder=folder, fetching=fetching)
+        listed = flow.stage("fetch pages", by_host | "pages by host" >> beam.GroupByKey(), fetch_them)
+        listed = listed | "spread fetched pages" >> beam.Reshuffle()
+    return flow.stage("read listed pages", listed, functools.partial(_read, folder=folder, config=config))
 
 
-class _Read:
-    def __init__(self, folder: str, fetching: Fetching | None, config: M3WConfig):
-        self._folder, self._fetching, self._config = folder, fetching, config
+def _fetch(element: tuple[int, Iterable[tuple[str]]], folder: str, fetching: Fetching) -> Iterator[str]:
+    """Fetches the pages of some hosts; yields their addresses."""
+    fetch((url for (url,) in element[1]), ImageStore(folder, "page"), fetching.limits)
+    for (url,) in element[1]:
+        yield url
 
-    def __call__(self, element: tuple[int, Iterable[tuple[str]]]) -> Iterator[Page | Drop]:
-        urls = [url for (url,) in element[1]]
-        store = ImageStore(self._folder, "page")
-        if self._fetching is not None:
-            fetch(iter(urls), store, self._fetching.limits)
-        for url in urls:
-            found = store.lookup(url)
-            if found is None or isinstance(found, str):
-                yield Drop(found or "page_not_fetched", "page", url)
-            else:
-                yield from read_page(url, references.read(found), self._config, on_the_web(url))
+
+def _read(url: str, folder: str, config: M3WConfig) -> Iterator[Page | Drop]:
+    found = ImageStore(folder, "page").lookup(url)
+    if found is None or isinstance(found, str):
+        yield Drop(found or "page_not_fetched", "page", url)
+    else:
+        yield from read_page(url, references.read(found), config, on_the_web(url))

@@ -1,11 +1,12 @@
 """A folder of pages and images, as a crawler or a documentation package leaves it."""
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from data_pipelines import inputs
-from data_pipelines.m3w import addresses, resolve
+from data_pipelines import addresses, inputs
+from data_pipelines.m3w import resolve
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.page import Page
 from data_pipelines.m3w.reading import read_page
@@ -34,8 +35,8 @@ class Mirror:
                 f"--site {self.site}: must be an address such as https://example.org/docs/, with a / at its end"
             )
 
-    def pages(self, files: list[str]) -> list[str]:
-        """The pages among the files below the folder, in order.
+    def pages(self, files: list[str]) -> list[bytes]:
+        """The pages among the files below the folder, in order; as bytes, for names of files need not be text.
 
         Raises:
           BuildError: there is none.
@@ -43,21 +44,26 @@ class Mirror:
         found = [name for name in files if name.lower().endswith(_SUFFIXES)]
         if not found:
             raise BuildError(f"--input {self.root} has no page: no file ends in {', '.join(_SUFFIXES)}")
-        return found
+        return [os.fsencode(name) for name in found]
 
     def name(self, path: str) -> str:
         """What the file at `path` below the folder is known by."""
         return addresses.of_file(self.site, path) if self.site else path
 
-    def read(self, path: str, config: M3WConfig) -> Iterator[Page | Drop]:
-        """The page at `path`, and what was dropped of it."""
+    def read(self, encoded_path: bytes, config: M3WConfig) -> Iterator[Page | Drop]:
+        """The page at a path, and what was dropped of it."""
+        try:
+            path = encoded_path.decode()
+        except UnicodeDecodeError:
+            yield Drop("file_name_undecodable", "page", encoded_path.decode(errors="backslashreplace"))
+            return
         key = self.name(path)
         if not inputs.is_inside(self.root, self.root / path):
             yield Drop("page_outside_input", "page", key)
             return
         try:
             encoded = (self.root / path).read_bytes()
-        except OSError:
+        except (FileNotFoundError, PermissionError, IsADirectoryError):
             yield Drop("page_unreadable", "page", key)
             return
         yield from read_page(key, encoded, config, lambda base, urls: self._locate(path, base, urls))

@@ -58,21 +58,25 @@ def _pattern(paragraph: Paragraph) -> str:
 
 
 def _drop_frequent_paragraphs(flow: Flow, pages: beam.PCollection, rules: FrequencyRules) -> beam.PCollection:
-    """Drops paragraphs that stand on many pages; headings and captions may."""
+    """Drops paragraphs that stand on many pages; headings and captions may.
 
-    def things(page: Page) -> list[str]:
-        return [pattern for paragraph in page.paragraphs if (pattern := _pattern(paragraph))]
+    What stands on a share of the pages is little, however many there are: every worker gets the list.
+    """
+    patterns = pages | "patterns" >> beam.FlatMap(
+        lambda page: [(pattern, page.key) for pattern in {_pattern(one) for one in page.paragraphs} if pattern]
+    )
+    frequent = _Frequent(pages, rules.too_many, "paragraphs")(patterns)
+    return flow.stage("frequent paragraphs", pages, _without_frequent, beam.pvalue.AsDict(frequent))
 
-    def apply(page: Page, frequent: dict) -> Iterator[Page | Drop]:
-        items = []
-        for item in page.items:
-            if frequent and isinstance(item, Paragraph) and _pattern(item) in frequent:
-                yield Drop("paragraph_on_too_many_pages", "paragraph", item.text)
-            else:
-                items.append(item)
-        yield dataclasses.replace(page, items=tuple(items))
 
-    return asking.ask(flow, "frequent paragraphs", pages, things, _Frequent(pages, rules.too_many, "paragraphs"), apply)
+def _without_frequent(page: Page, frequent: dict[str, int]) -> Iterator[Page | Drop]:
+    items = []
+    for item in page.items:
+        if frequent and isinstance(item, Paragraph) and _pattern(item) in frequent:
+            yield Drop("paragraph_on_too_many_pages", "paragraph", item.text)
+        else:
+            items.append(item)
+    yield dataclasses.replace(page, items=tuple(items))
 
 
 class _Frequent:
@@ -165,7 +169,7 @@ def _facts(reference: tuple, judge: judging.Judge) -> Iterator[tuple[tuple, judg
 def _apply_facts(page: Page, facts: dict[tuple, judging.Facts], config: M3WConfig) -> Iterator[Page | Drop]:
     """Drops what breaks a rule, and what an earlier image of the page shows; or the page because of what it shows."""
     found = [facts[dataclasses.astuple(item.reference)] for item in page.items if isinstance(item, Medium)]
-    rule = decontamination.page_reason([(one,) * one.hits for one in found], config.decontamination)
+    rule = decontamination.page_reason(any(one.hits for one in found), config.decontamination)
     if safety.drops_page(config.safety) and any(one.rule == safety.IMAGE_UNSAFE for one in found):
         rule = "page_with_unsafe_image"
     if rule:

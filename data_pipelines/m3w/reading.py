@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from data_pipelines.m3w import addresses, pages
+from data_pipelines import addresses
+from data_pipelines.m3w import pages
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.items import Paragraph
 from data_pipelines.m3w.page import Item, Page

@@ -80,20 +80,3 @@ def check_file(root: Path, source: str) -> str:
     if not real.startswith(real_root.rstrip(os.sep) + os.sep):
         return "image_outside_input"
     return "" if stat.S_ISREG(mode) else "image_missing"
-
-
-def resolve(root: Path, page: str, base: str | None, candidates: tuple[str, ...]) -> Resolved:
-    """The first candidate that is a file below `root`, else the reason why the first one is not.
-
-    Raises nothing: every refusal is a rule.
-    """
-    first = Resolved(rule="image_missing")
-    for index, url in enumerate(candidates):
-        resolved = relative_path(page, base, url)
-        if not resolved.rule and (rule := check_file(root, resolved.source)):
-            resolved = Resolved(rule=rule)
-        if not resolved.rule:
-            return resolved
-        if index == 0:
-            first = resolved
-    return first

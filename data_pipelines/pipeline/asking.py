@@ -30,16 +30,24 @@ def ask(
         return [(thing, page.key) for thing in dict.fromkeys(things(page))]
 
     questions = pages | f"{label}: questions" >> beam.FlatMap(asked)
-    answers = answer(questions)
-    told = flow.join(f"{label}: answers", _tell, answers, questions)
+    tagged = (
+        answer(questions) | f"{label}: tag answers" >> beam.MapTuple(lambda thing, value: (thing, (True, value))),
+        questions | f"{label}: tag questions" >> beam.MapTuple(lambda thing, key: (thing, (False, key))),
+    )
+    grouped = tagged | f"{label}: meet" >> beam.Flatten() | f"{label}: by thing" >> beam.GroupByKey()
+    told = grouped | f"{label}: answers" >> beam.FlatMap(_tell)
     by_key = pages | f"{label}: pages" >> beam.Map(lambda page: (page.key, page))
     return flow.join(f"{label}: apply", _Apply(apply), by_key, told)
 
 
-def _tell(thing, answers: Iterable, keys: Iterable[str]) -> Iterator:
-    for answer in answers:
-        for key in keys:
-            yield key, (thing, answer)
+def _tell(grouped: tuple[Hashable, Iterable[tuple[bool, Any]]]) -> Iterator[tuple[str, tuple]]:
+    """(key, (thing, answer)) for each page that asks. A thing may stand on millions of pages: nothing is listed."""
+    thing, tagged = grouped
+    answer = next(((value,) for is_answer, value in tagged if is_answer), None)
+    if answer is not None:
+        for is_answer, key in tagged:
+            if not is_answer:
+                yield key, (thing, answer[0])
 
 
 class _Apply:

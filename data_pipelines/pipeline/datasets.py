@@ -77,7 +77,7 @@ class DocumentDatasetBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=
         """Runs the pipeline on the runner of the `DownloadConfig`. TFDS's own writer would shuffle the media."""
         templates = {split: self._get_filename_template(split) for split in (writing.TRAIN, writing.VALIDATION)}
         with beam.Pipeline(runner=download_config.beam_runner, options=download_config.beam_options) as pipeline:
-            flow = Flow(pipeline, self._board)
+            flow = Flow(pipeline, self._board, self._scratch)
             sketches = writing.unique(flow, self._documents(flow))
             shards = writing.write_shards(flow, sketches, self._layout, templates, self.info.features)
             _save(shards | beam.combiners.ToList(), self._scratch / _SHARDS, lambda found: writing.dump_shards(found))

@@ -18,10 +18,10 @@ def locator(folder: str, fetching: Fetching | None) -> Locator:
     """Looks images up in the store at `folder`; with `fetching`, what is not there is fetched first."""
 
     def locate(flow: Flow, links: beam.PCollection) -> beam.PCollection:
-        if fetching is None:
-            return flow.stage("look into the store", links, _Lookup(folder))
-        dealt = links | "deal hosts" >> beam.Map(partition, fetching.partitions) | beam.GroupByKey()
-        return flow.stage("fetch", dealt, _Fetch(folder, fetching), count="hosts fetched")
+        if fetching is not None:
+            dealt = links | "deal hosts" >> beam.Map(partition, fetching.partitions) | beam.GroupByKey()
+            links = flow.stage("fetch", dealt, _Fetch(folder, fetching)) | "spread fetched links" >> beam.Reshuffle()
+        return flow.stage("look into the store", links, _Lookup(folder), count="links looked up")
 
     return locate
 
@@ -49,7 +49,10 @@ def look(store: ImageStore, urls: tuple[str, ...]) -> Medium | str:
 
 
 class _Fetch:
-    """Fetches the images of some hosts: first each one's likeliest address, then the next of those that failed."""
+    """Fetches the images of some hosts, and yields their links.
+
+    First each one's likeliest address is asked for, then the next of those that failed.
+    """
 
     def __init__(self, folder: str, fetching: Fetching):
         self._folder, self._fetching = folder, fetching
@@ -60,5 +63,4 @@ class _Fetch:
         for attempt in range(self._fetching.most_addresses):
             missing = (urls[attempt] for urls in links if attempt < len(urls) and isinstance(look(store, urls), str))
             fetch(missing, store, self._fetching.limits)
-        for urls in links:
-            yield urls, look(store, urls)
+        yield from links

@@ -1,15 +1,20 @@
 """What tells one input of a build from another."""
 
+import argparse
+import dataclasses
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from etils import epath
 
 from data_pipelines import inputs, progress
 from data_pipelines.containers import shard_lists
+from data_pipelines.copies.decontamination import Decontamination
 
 _SAMPLE = 1 << 16  # bytes at either end of a file
+_MOST_READ = 100_000  # files
 
 
 def identity(root: str, without: str = "") -> dict:
@@ -27,20 +32,40 @@ def identity(root: str, without: str = "") -> dict:
     return {"files": len(names), "hash": fingerprint(base, names)}
 
 
+def settings(config: Any) -> dict:
+    """The values of a configuration that decide what is in the dataset: all but how images are fetched."""
+    values = dataclasses.asdict(config)
+    del values["fetching"]
+    return values
+
+
+def store(values: argparse.Namespace) -> dict:
+    """The store that a command's flags name, and whether it may grow; a store that others fill is another each time."""
+    return {"folder": values.store, "fetch": values.fetch}
+
+
+def evaluation(config: Decontamination) -> list[dict]:
+    """Which evaluation images a corpus is checked against."""
+    return [identity(root) for root in config.evaluation]
+
+
 def fingerprint(root: str, files: Iterable[str]) -> str:
     """A hash (hexadecimal, 128 bits) of the files' names, sizes, and first and last 64 KiB.
 
-    So the launching machine reads no terabytes, and yet an edit of a page or a caption is seen. A file that cannot be
+    Of more than 100,000 files the time of the last change stands for what is in them, so that the launching machine
+    reads no terabytes. A file that cannot be
     read, or that a link takes from outside, counts by its name.
     """
     total = hashlib.blake2b(digest_size=16)
-    for name in progress.bar(sorted(files), "listing input", "files"):
+    files = sorted(files)
+    describe = _sample if len(files) <= _MOST_READ else _times
+    for name in progress.bar(files, "listing input", "files"):
         encoded = name.encode(errors="surrogateescape")
         total.update(f"{len(encoded)}:".encode() + encoded)
         try:
             file = epath.Path(root) / name
             outside = "://" not in root and not inputs.is_inside(Path(root), Path(file))
-            total.update(b"outside" if outside else _sample(file))
+            total.update(b"outside" if outside else describe(file))
         except OSError:
             total.update(b"unreadable")
     return total.hexdigest()
@@ -49,6 +74,8 @@ def fingerprint(root: str, files: Iterable[str]) -> str:
 def _sample(path: epath.Path) -> bytes:
     content = hashlib.blake2b(digest_size=16)
     size = path.stat().length
+    if "://" not in str(path) and not Path(path).is_file():
+        return b"no regular file"  # a pipe would wait for ever
     content.update(str(size).encode())
     with path.open("rb") as file:
         content.update(file.read(_SAMPLE))
@@ -56,3 +83,8 @@ def _sample(path: epath.Path) -> bytes:
             file.seek(max(_SAMPLE, size - _SAMPLE))
             content.update(file.read(_SAMPLE))
     return content.digest()
+
+
+def _times(path: epath.Path) -> bytes:
+    found = path.stat()
+    return f"{found.length} {found.mtime}".encode()

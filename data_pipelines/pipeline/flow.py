@@ -1,27 +1,44 @@
 """A Beam pipeline under construction: stages are plain generators, and what they drop is gathered at the side."""
 
-from collections.abc import Callable, Iterable, Iterator
+import pickle
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
+from etils import epath
 
 from data_pipelines.pipeline.sketch import Drop
 from data_pipelines.progress import Board
 
 _DROPS = "drops"
+_IN_PIPELINE = 10_000  # elements; services refuse pipelines of more than about 10 MB
 
 
 class Flow:
     """Wraps a pipeline; every method that takes a PCollection gives one."""
 
-    def __init__(self, pipeline: beam.Pipeline, board: Board):
+    def __init__(self, pipeline: beam.Pipeline, board: Board, scratch: epath.Path):
+        """
+        Args:
+          scratch: a folder that all workers reach.
+        """
         self.pipeline = pipeline
+        self._scratch = scratch
         self.board = board
         self._drops: list[beam.PCollection] = []
 
-    def create(self, label: str, elements: Iterable) -> beam.PCollection:
-        """The elements, spread over the workers."""
-        return self.pipeline | label >> beam.Create(elements) | f"{label}, spread" >> beam.Reshuffle()
+    def create(self, label: str, elements: Sequence) -> beam.PCollection:
+        """The elements, spread over the workers. Of many, the pipeline holds names of files that hold them."""
+        if len(elements) <= _IN_PIPELINE:
+            made = self.pipeline | label >> beam.Create(elements)
+        else:
+            chunks = []
+            for start in range(0, len(elements), _IN_PIPELINE):
+                chunks.append(str(self._scratch / f"{label.replace(' ', '_')}-{start}.pickle"))
+                epath.Path(chunks[-1]).write_bytes(pickle.dumps(elements[start : start + _IN_PIPELINE]))
+            named = self.pipeline | f"{label}, lists" >> beam.Create(chunks) | f"{label}, deal" >> beam.Reshuffle()
+            made = named | label >> beam.FlatMap(lambda chunk: pickle.loads(epath.Path(chunk).read_bytes()))
+        return made | f"{label}, spread" >> beam.Reshuffle()
 
     def stage(
         self, label: str, elements: beam.PCollection, function: Callable[..., Iterator], *side: Any, count: str = ""

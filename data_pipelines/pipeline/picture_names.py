@@ -13,10 +13,13 @@ from flamingo_jax.data.duplicates import Fingerprint
 
 def name(flow: Flow, judged: beam.PCollection, config: ImageDuplicates) -> beam.PCollection:
     """(thing, `Facts`) with the names of pictures replaced by those that they share with their copies."""
-    by_digest = judged | "by digest" >> beam.Map(lambda pair: (pair[1].name, pair))
+    unknown, known = judged | "identified or not" >> beam.Partition(
+        lambda pair, _: int(pair[1].fingerprint is not None), 2
+    )
+    by_digest = known | "by digest" >> beam.Map(lambda pair: (pair[1].name, pair))
     pictures = (
         by_digest
-        | "pictures" >> beam.FlatMap(_picture)
+        | "pictures" >> beam.MapTuple(lambda digest, pair: (digest, pair[1].fingerprint))
         | "one a digest" >> beam.CombinePerKey(min)
         | "fingerprints" >> beam.Values()
     )
@@ -26,13 +29,8 @@ def name(flow: Flow, judged: beam.PCollection, config: ImageDuplicates) -> beam.
         | "pictures of a bucket" >> beam.GroupByKey()
         | "smallest of the bucket" >> beam.FlatMap(_smallest)
     )
-    return flow.join("names of pictures", _Renamed(config), smallest, by_digest)
-
-
-def _picture(keyed: tuple[str, tuple]) -> Iterator[tuple[str, Fingerprint]]:
-    digest, (_, facts) = keyed
-    if facts.fingerprint is not None:
-        yield digest, facts.fingerprint
+    renamed = flow.join("names of pictures", _Renamed(config), smallest, by_digest)
+    return (renamed, unknown) | "all judged" >> beam.Flatten()
 
 
 def _buckets(picture: Fingerprint, config: ImageDuplicates) -> Iterator[tuple[tuple[int, int], Fingerprint]]:
@@ -56,7 +54,7 @@ class _Renamed:
         del digest
         candidates = sorted(set(smallest))
         for thing, facts in judged:
-            if facts.fingerprint is None or not candidates:
+            if not candidates:
                 yield thing, facts
             else:
                 known = image_duplicates.representative(facts.fingerprint, candidates, self._config)

@@ -69,7 +69,7 @@ def _example(example: Example) -> str:
 def thumbnail(reference: Reference) -> str:
     """A small copy of an image as a data URI, or "" where there is none to show."""
     try:
-        with Image.open(io.BytesIO(references.read(reference)), formats=image_rules.FORMATS) as image:
+        with Image.open(io.BytesIO(references.read(reference)), formats=image_rules.available_formats()) as image:
             if image.width * image.height > _MAX_PIXELS:
                 return ""
             image.draft("RGB", (_THUMBNAIL, _THUMBNAIL))

@@ -13,7 +13,7 @@ from apache_beam.transforms import environments
 
 from data_pipelines.output import BuildError
 
-_LOCAL = (None, "DirectRunner", "FnApiRunner")
+_LOCAL = ("", "directrunner", "fnapirunner")
 _PROCESSES = "multi_processing"
 
 
@@ -42,7 +42,7 @@ def from_flags(flags: Sequence[str]) -> Runner:
     options = pipeline_options.PipelineOptions(flags)
     # Beam infers types of what generators yield from their annotations, and does not know drops at the side.
     options.view_as(pipeline_options.TypeOptions).pipeline_type_check = False
-    if given.get("runner") not in _LOCAL:
+    if given.get("runner", "").lower() not in _LOCAL:
         return Runner(given["runner"], options, local=False)
     return Runner(_direct(options.view_as(pipeline_options.DirectOptions), given), options, local=True)
 

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import math
 import multiprocessing
 import multiprocessing.connection
 import multiprocessing.queues
@@ -125,9 +126,9 @@ def _steps(data: grain.IterDataset, mixture: Mixture, start_step: int) -> Genera
 class _SubBatches:
     """The sub-batches of all steps in one sequence, cycle by cycle of the mixture's schedule.
 
-    Each cycle begins one sub-batch further on. Grain deals elements to its workers in turn, and without the shift a
-    number of workers that shares a divisor with that of the sub-batches of a cycle would leave one of them all the
-    clips.
+    Grain deals elements to its workers in turn, and where their number shares a divisor with that of the sub-batches of
+    a cycle, some of them would never get the clips. So as many neighbours as the greatest common divisor change places
+    from time to time: none comes later by more.
     """
 
     def __init__(self, mixture: Mixture, start_step: int, rows: Rows):
@@ -135,13 +136,18 @@ class _SubBatches:
         self._steps = len(mixture.schedule.cycle)
         steps = range(start_step, start_step + self._steps)
         self._first_cycle = [(name, step) for step in steps for name in mixture.schedule.datasets(step)]
+        workers = max(1, mixture.config.workers)
+        self._neighbours = math.gcd(len(self._first_cycle), workers)
+        self._cycles = workers // self._neighbours  # after so many, each worker is where it was
 
     def __len__(self) -> int:
         return _FOREVER
 
     def __getitem__(self, index: int) -> tuple[str, int, Batch]:
         cycle, place = divmod(int(index), len(self._first_cycle))
-        name, step = self._first_cycle[(place + cycle) % len(self._first_cycle)]
+        block, within = divmod(place, self._neighbours)
+        moved = (within + cycle // self._cycles) % self._neighbours
+        name, step = self._first_cycle[block * self._neighbours + moved]
         step += cycle * self._steps
         return name, step, self._mixture.sub_batch(name, step, self._rows)
 

@@ -1,5 +1,6 @@
 """The training loop. One number runs through it: updates done = the state's step = the data's next step."""
 
+import collections
 import contextlib
 import logging
 from collections.abc import Mapping
@@ -102,6 +103,8 @@ class _Log:
         self._writer = stack.enter_context(contextlib.closing(MetricsWriter(workdir)))
         self._progress = stack.enter_context(contextlib.closing(Progress(start, config.steps)))
         self._pending: tuple[int, Mapping[str, Any], dict[str, float]] | None = None
+        self._latest: dict[str, Any] = {}  # since the last written step: not all datasets need be in each
+        self._skipped: collections.Counter[str] = collections.Counter()
         if start:
             self._writer.event("resume", start)
             _logger.info("resuming from step %d", start)
@@ -111,8 +114,8 @@ class _Log:
         self.flush()
         tokens = sum(int(np.count_nonzero(part["segment_ids"])) for part in batch.values())
         counts = skipped_by_dataset(batch, self._datasets)
-        skipped = {f"skipped/{name}": float(np.sum(rows)) for name, rows in counts.items()}
-        self._pending = (step, metrics, {"tokens": float(tokens)} | skipped)
+        self._skipped.update({f"skipped/{name}": float(np.sum(rows)) for name, rows in counts.items()})
+        self._pending = (step, metrics, {"tokens": float(tokens)})
 
     def flush(self) -> None:
         """Waits for the pending update and writes its metrics, if it is one to log."""
@@ -120,7 +123,11 @@ class _Log:
             return
         (step, metrics, host), self._pending = self._pending, None
         loss = float(metrics["loss"])
+        self._latest.update(metrics)
         speed = self._progress.tick(host["tokens"])
         if step % self._every == 0 or step in (1, self._last):
             self._progress.show(loss, speed["tokens_per_second"])
-            self._writer.write(step, {name: float(value) for name, value in metrics.items()} | host | speed)
+            latest = {name: float(value) for name, value in self._latest.items()}
+            self._writer.write(step, latest | dict(self._skipped) | host | speed)
+            self._latest.clear()
+            self._skipped.clear()

@@ -78,7 +78,7 @@ def test_what_a_hit_does(images):
     rules = {
         action: (
             decontamination.image_reason(hit, Decontamination(action=action)),
-            decontamination.page_reason([clean, hit], Decontamination(action=action)),
+            decontamination.page_reason(bool(clean or hit), Decontamination(action=action)),
         )
         for action in ("report", "drop_image", "drop_page")
     }
@@ -88,7 +88,7 @@ def test_what_a_hit_does(images):
         "drop_page": (None, "page_with_evaluation_image"),
     }
     dropping = Decontamination(action="drop_page"), Decontamination(action="drop_image")
-    assert decontamination.page_reason([clean], dropping[0]) is None
+    assert decontamination.page_reason(bool(clean), dropping[0]) is None
     assert decontamination.image_reason(clean, dropping[1]) is None
     with pytest.raises(ValueError, match="drop_image"):
         Decontamination(action="delete")

@@ -223,7 +223,7 @@ def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path, capsys):
         (["--input", "none", "--output", "out"], "does not exist"),
         (["--input", "empty", "--output", "out"], "is an empty folder"),
         (["--input", "pictures", "--output", "out"], "has no page"),
-        (["--input", "site/0.html", "--output", "out"], "neither a folder"),
+        (["--input", "site/0.html", "--output", "out"], "neither a local folder"),
         (["--input", "site", "--output", "site/out"], "lies inside"),
         (["--input", "site", "--output", "out", "--name", "../up"], "--name"),
         (["--input", "site", "--output", "out", "--validation_fraction", "1"], "--validation_fraction"),

@@ -138,11 +138,10 @@ def test_a_classifier_of_the_users_own(tmp_path, capsys):
     assert "no.such" in error and len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_build_run_again_ends_with_the_same_dataset(tmp_path, workers):
+def test_a_killed_build_run_again_ends_with_the_same_dataset(tmp_path):
     write_site(tmp_path / "site", 8)
     arguments = ["--input", tmp_path / "site", "--output"]
-    flags = [f"--direct_num_workers={workers}"]
+    flags = ["--direct_num_workers=2"]
     assert run(*arguments, tmp_path / "whole") == 0
     killed = tmp_path / "killed"
     program = subprocess.Popen([sys.executable, "-m", "data_pipelines.m3w", *arguments, killed, *flags], cwd=ROOT)

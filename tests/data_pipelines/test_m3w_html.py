@@ -56,6 +56,7 @@ def test_an_image_parts_a_paragraph_and_its_loss_joins_it_again():
             ["[a]", "A", "[b]", "B"],
         ),
         ("<figure><figcaption>Only words</figcaption></figure>", ["Only words"]),
+        ("<figure><div><img src=a></div><figcaption>A</figcaption><img src=b></figure>", ["[a]", "A", "[b]"]),
         ("<div class=figure><img src=a alt='no text'><p class=caption><a href=x>Link</a></p></div>", ["[a]", "Link"]),
     ],
 )
@@ -84,7 +85,7 @@ def test_marks_go_with_the_white_space_before_punctuation(text, expected):
 
 
 def test_a_wrapper_is_known_by_main_or_else_by_article_or_title():
-    assert walk("<div class=with-nav><h1>Logo</h1></div><div class=nav-page><main>kept</main></div>") == ["kept"]
+    assert walk("<div class=with-nav><h1>A long logo</h1></div><div class=nav-page><main>kept</main></div>") == ["kept"]
     assert walk("<div class=with-nav><h1>Title</h1><p>kept</p></div>") == ["Title", "kept"]
 
 
@@ -95,6 +96,7 @@ def test_main_is_the_page_if_it_holds_half_of_the_text(main):
     page = extract(html, BoilerplateRules())
     assert walk(html) == ["All that the page is about", "[a.png]"]
     assert page.dropped == {"outside_main": 2} and page.dropped_examples["outside_main"] == "Docs for 1.0"
+    assert walk("<p>four</p>" + main.format("half")) == ["half"]
     assert walk(around.format(main.format("<p>Short</p>"))) == ["Docs for 1.0", "[logo.png]", "Short", "Built with"]
     assert walk(around.format(main.format("<img src=a.png>"))) == [
         "Docs for 1.0",
@@ -112,6 +114,9 @@ def test_a_paragraph_is_judged_as_a_whole_when_an_image_parts_it():
 
 def test_line_breaks():
     assert walk("<p>one<br>line<br> <br>other<br/><br/>third</p>") == ["one line", "other", "third"]
+    for between, blocks in (("<br><img src=a><br>", 1), ("<img src=a><br><br>", 2)):
+        items = extract(f"<p>one{between}two</p>", BoilerplateRules()).items
+        assert len({item.block for item in items if isinstance(item, Paragraph)}) == blocks
 
 
 def test_table_rows_are_paragraphs_unless_cells_hold_blocks():
@@ -191,6 +196,10 @@ def test_boilerplate_is_dropped(block):
 )
 def test_content_is_kept(block, expected):
     assert walk(block) == expected
+
+
+def test_a_link_within_a_link_leaves_the_outer_one_open():
+    assert walk("<p>x</p><a href=x><table><tr><td><a href=y>in</a> between</table></a>") == ["x"]
 
 
 def test_drops_are_counted_with_an_example_and_empty_blocks_are_not():

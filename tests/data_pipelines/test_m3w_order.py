@@ -28,6 +28,7 @@ ATTRIBUTES = (
     *("hidden", 'href="#x"', 'href="#y"', 'href="z"'),
 )
 IMAGES = ("<img src=a.png>", '<img src="b" srcset="c 2x, d 1x">', "<img data-src=e src=f>", "<img alt=none>")
+BREAKS = ("<br>", "<br>", "<br><br>", "<hr>", "<wbr>", "<!-- c -->")
 ROWS = ("tr", "thead", "tbody", "caption")
 INLINE = ("span", "b", "i", "em", "a", "sup", "code", "label")
 CONTAINERS = (
@@ -67,10 +68,12 @@ def grown(content: strategies.SearchStrategy[str]) -> strategies.SearchStrategy[
     return several(content, element(INLINE, content), element(CONTAINERS, content), table, figure, picture)
 
 
-LEAVES = several(*map(strategies.sampled_from, (WORDS, WORDS, IMAGES, ("<br>", "<hr>", "<wbr>", "<!-- c -->"))))
+LEAVES = several(*map(strategies.sampled_from, (WORDS, WORDS, IMAGES, BREAKS)))
 
 
-@hypothesis.settings(max_examples=400, deadline=None, suppress_health_check=list(hypothesis.HealthCheck))
+@hypothesis.settings(
+    max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
+)
 @hypothesis.given(strategies.recursive(LEAVES, grown, max_leaves=12))
 def test_generated_pages_agree(body):
     html = f"<!doctype html><body>{body}"

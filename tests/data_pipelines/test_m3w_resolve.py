@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from data_pipelines.m3w.resolve import Resolved, check_file, relative_path, resolve
+from data_pipelines.m3w.resolve import Resolved, check_file, relative_path
 
 
 @pytest.mark.parametrize(
@@ -94,8 +94,3 @@ def test_an_input_folder_that_is_itself_a_link(root, tmp_path):
     link.symlink_to(root)
     assert check_file(link, "img/a.png") == ""
     assert check_file(link, "out.png") == "image_outside_input"
-
-
-def test_the_first_candidate_that_exists_wins_and_the_first_refusal_is_told(root):
-    assert resolve(root, "index.html", None, ("http://x/a.png", "gone.png", "img/a.png")).source == "img/a.png"
-    assert resolve(root, "index.html", None, ("http://x/a.png", "gone.png")).rule == "image_not_local"

@@ -126,7 +126,7 @@ def test_nothing_outside_a_folder_is_opened(tmp_path, monkeypatch):
         "data_pipelines.pipeline.references.read", lambda reference: opened.append(reference.path) or b""
     )
     for place in ("", SITE):
-        found = list(Mirror(root, place).read("page.html", M3WConfig()))
+        found = list(Mirror(root, place).read(b"page.html", M3WConfig()))
         images = [item for one in found if not isinstance(one, Drop) for item in one.items if hasattr(item, "urls")]
         local = [item for one in found if not isinstance(one, Drop) for item in one.items if hasattr(item, "reference")]
         assert local == []

