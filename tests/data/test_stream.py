@@ -111,8 +111,8 @@ def test_too_little_shared_memory_is_no_problem(mixture, monkeypatch):
 
 def test_workers_share_the_datasets_evenly(mixture):
     """With as many workers as datasets, each must meet all of them."""
-    elements = stream_module._SubBatches(mixture, 0, None)
     for workers in (2, 3, 6):
+        elements = stream_module._SubBatches(with_config(mixture, workers=workers), 0, None)
         mine = [elements[index][0] for index in range(0, 9 * workers, workers)]
         assert set(mine) == {"m3w", "pairs", "clips"}
 
