@@ -29,10 +29,15 @@ USER_ERRORS = (
 _STORAGE_PACKAGES = ("etils", "fsspec")  # They open gs:// and the like, each with a package of its own.
 
 
-def define_run_flags() -> None:
-    """`--gin_file`, `--gin` and `--workdir`."""
+def define_gin_flags() -> None:
+    """`--gin_file` and `--gin`."""
     flags.DEFINE_multi_string("gin_file", [], "Gin file of the run, such as gin/runs/quickstart.gin; may be repeated.")
     flags.DEFINE_multi_string("gin", [], 'Extra binding, "NAME=VALUE", after the files; may be repeated.')
+
+
+def define_run_flags() -> None:
+    """`--gin_file`, `--gin` and `--workdir`."""
+    define_gin_flags()
     flags.DEFINE_string(
         "workdir", None, "Folder of the run: checkpoints, metrics and reports; may be gs://.", required=True
     )

@@ -30,7 +30,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as Pillow's mode "L".
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as Pillow's mode "L".
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class Augmentation:
 
     def draw(self, rng: np.random.Generator) -> Change:
         """Always takes four numbers from `rng`, so that switching one change off leaves the others as they were."""
-        mirror, *unit = rng.random(4)
+        mirror, *unit = rng.random(4).tolist()
         strengths = (self.brightness, self.contrast, self.saturation)
         factors = (1 + strength * (2 * value - 1) for strength, value in zip(strengths, unit, strict=True))
-        return Change(self.flip and bool(mirror < 0.5), *factors)
+        return Change(self.flip and mirror < 0.5, *factors)
 
 
 def load_image(encoded: bytes, *, size: int, max_pixels: int) -> Image.Image:
@@ -107,9 +107,12 @@ def load_image(encoded: bytes, *, size: int, max_pixels: int) -> Image.Image:
 
 
 def resize(image: Image.Image, size: int) -> Image.Image:
-    """The image with its longer side `size` pixels long and its aspect ratio kept (bicubic, antialiased)."""
+    """The image with its longer side `size` pixels long and its aspect ratio kept (bicubic, antialiased).
+
+    What is at least twice as large is averaged down by a whole factor first, as JPEGs are when they are decoded.
+    """
     fitted = _fit(image.size, size)
-    return image if image.size == fitted else image.resize(fitted, Image.Resampling.BICUBIC, reducing_gap=2.0)
+    return image if image.size == fitted else image.resize(fitted, Image.Resampling.BICUBIC, reducing_gap=1.0)
 
 
 def finish_image(
@@ -187,10 +190,18 @@ def _recolour(image: Image.Image, change: Change) -> Image.Image:
     b, c, s = change.brightness, change.contrast, change.saturation
     if b == c == s == 1:
         return image
-    mean = np.asarray(image.resize((1, 1), Image.Resampling.BOX), np.float64)[0, 0] @ _LUMA
-    matrix = b * c * (s * np.eye(3) + (1 - s) * _LUMA[None, :])
-    offset = np.full((3, 1), (1 - c) * b * mean)
-    return image.convert("RGB", tuple(np.hstack([matrix, offset]).ravel().tolist()))
+    mean = sum(weight * value for weight, value in zip(_LUMA, _average(image), strict=True))
+    matrix = []
+    for row in range(3):
+        matrix += [b * c * ((1 - s) * weight + (s if row == column else 0)) for column, weight in enumerate(_LUMA)]
+        matrix.append((1 - c) * b * mean)
+    return image.convert("RGB", tuple(matrix))
+
+
+def _average(image: Image.Image) -> tuple[int, int, int]:
+    """Red, green and blue of 32 x 32 pixels spread over the image, which is near enough to those of all."""
+    few = image.resize((32, 32), Image.Resampling.NEAREST)
+    return few.resize((1, 1), Image.Resampling.BOX).getpixel((0, 0))
 
 
 def check_image_options(*, size: int, pad_value: tuple[int, int, int], max_pixels: int) -> None:

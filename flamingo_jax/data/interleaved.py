@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from flamingo_jax.data.dataset_config import LOSS_ON_CHUNKS, DatasetConfig
-from flamingo_jax.data.document import Document
+from flamingo_jax.data.document import Document, Image, Video
 from flamingo_jax.data.errors import RecordError
 from flamingo_jax.data.example import Example, pad_example
 from flamingo_jax.data.media import load_media
@@ -71,9 +71,8 @@ class InterleavedConfig(DatasetConfig):
         targets = np.ones(len(index), bool)
         if self.loss == LOSS_ON_CHUNKS:
             targets = in_chunk(stream)[start:stop] & (index > 0)
-        kept = media_in_window(stream, start, self.length)[: self.max_images]
         try:
-            images, frame_mask = load_media([stream.media[place] for place in kept], self.max_images, self, rng)
+            images, frame_mask = load_media(self._kept(stream, start), self.max_images, self, rng)
         except RecordError as error:
             raise type(error)(f"document {document.key!r}: {error}") from error
         return pad_example(
@@ -86,6 +85,17 @@ class InterleavedConfig(DatasetConfig):
             length=self.length,
             pad_id=tokenizer.eos_id,
         )
+
+    def media(
+        self, document: Document, tokenizer: Tokenizer, rng: np.random.Generator | None = None
+    ) -> tuple[Image | Video, ...]:
+        """See `DatasetConfig.media`."""
+        stream = tokenize(document, tokenizer, self.paragraph_separator)
+        return self._kept(stream, 0 if rng is None else self._start(stream, rng))
+
+    def _kept(self, stream: TokenStream, start: int) -> tuple[Image | Video, ...]:
+        places = media_in_window(stream, start, self.length)[: self.max_images]
+        return stream.media[places.start : places.stop]
 
     def _start(self, stream: TokenStream, rng: np.random.Generator) -> int:
         unit = rng.random()

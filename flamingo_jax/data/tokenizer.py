@@ -20,6 +20,7 @@ EOC_NAME = "<EOC>"
 # `tokenizer.ggml.pre` of a GGUF file -> are digits set apart one by one before the split of GPT-2?
 _DIGITS_APART = {"gpt-2": False, "smollm": True, "starcoder": True, "refact": True, "command-r": True}
 _UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # `tokenizer.ggml.token_type`
+_INCOMPLETE = "\ufffd"  # what a decoder writes for bytes that are no character
 _SET_ANOTHER = "set PretrainedConfig.tokenizer to the model's tokenizer.json, or to the folder that holds it"
 
 
@@ -137,6 +138,28 @@ class Tokenizer:
             else:
                 run.append(token)
         return "".join([*pieces, self._text(run)])
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """What each token adds to the text; joined, they are `decode(ids, skip_control=False)`.
+
+        A token that ends within a character adds nothing, and the one that completes it adds the character. (Where
+        bytes are no text, some decoders show other replacement characters for all of them than for a part.)
+
+        Raises:
+          ValueError: as `decode`.
+        """
+        ids = [*map(int, ids)]
+        pieces: list[str] = []
+        start = shown = 0  # ids[start:shown] are the tokens of the last piece, which may decide how the next begins
+        for end, token in enumerate(ids, 1):
+            before, text = (self.decode(ids[start:stop], skip_control=False) for stop in (shown, end))
+            following = ids[end] if end < len(ids) else self.eoc_id
+            if text.endswith(_INCOMPLETE) and following < self.vocab_size and token < self.vocab_size:
+                pieces.append("")
+                continue
+            pieces.append(text[len(before) :])
+            start, shown = (shown, end) if token < self.vocab_size else (end, end)
+        return pieces
 
     def _new_name(self, token: int) -> str:
         if token == self.eoc_id:

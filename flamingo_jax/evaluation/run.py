@@ -17,10 +17,10 @@ from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.media import load_media
 from flamingo_jax.data.sources import open_source
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in, find_cases
-from flamingo_jax.evaluation.files import write_whole
 from flamingo_jax.evaluation.heldout import Reader, accuracy, close_gates, majority, wrong_image
 from flamingo_jax.evaluation.report import write_report
 from flamingo_jax.evaluation.report.metrics_log import read_metrics
+from flamingo_jax.html.files import write_whole
 from flamingo_jax.inference.session import Session, load_run
 
 _logger = logging.getLogger(__name__)

@@ -125,7 +125,7 @@ def test_only_kept_images_are_decoded(words, monkeypatch):
 
 
 def test_undecodable_image_names_page_and_image(words):
-    with pytest.raises(MediaError, match=r"document 'p': p/1: an image of 4 bytes cannot be decoded"):
+    with pytest.raises(MediaError, match=r"document 'p': p/1: 4 bytes that are no image of the formats"):
         config().example(page("p", "2i2", encoded=b"oops"), words)
 
 

@@ -89,6 +89,45 @@ def test_other_models_have_other_new_tokens(byte_folder, new, eoc, tag, spelled)
         tokenizer.decode([320 + new.count])
 
 
+def spaces_tokenizer():
+    """As Llama's: a space is part of the next token, text begins with one that is not shown, bytes stand alone."""
+    words = ["<s>", "</s>", "▁", "▁a", "b", "▁▁", *(f"<0x{byte:02X}>" for byte in range(256))]
+    model = models.BPE({word: index for index, word in enumerate(words)}, [], byte_fallback=True)
+    backend = tokenizers.Tokenizer(model)
+    shown = [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+    backend.decoder = decoders.Sequence(shown)
+    backend.add_special_tokens(["<s>", "</s>"])
+    return Tokenizer(backend, bos_id=0, eos_id=1)
+
+
+CHARACTERS = st.characters(max_codepoint=0x3FFFF, exclude_categories=["Cs"])
+
+
+@given(st.lists(st.integers(0, 49152).map(lambda token: [token]) | st.text(CHARACTERS)))
+def test_pieces_are_the_text_in_parts(smollm2, parts):
+    ids = [token for part in parts for token in (smollm2.encode(part) if isinstance(part, str) else part)]
+    pieces = smollm2.pieces(ids)
+    assert len(pieces) == len(ids)
+    assert "".join(pieces) == smollm2.decode(ids, skip_control=False)
+
+
+@given(st.lists(st.integers(0, 5) | st.just(262) | CHARACTERS))
+def test_pieces_of_a_tokenizer_that_strips_spaces(parts):
+    tokenizer = spaces_tokenizer()
+    ids = [token for part in parts for token in ([part] if isinstance(part, int) else [6 + b for b in part.encode()])]
+    assert "".join(tokenizer.pieces(ids)) == tokenizer.decode(ids, skip_control=False)
+
+
+def test_a_piece_is_what_its_token_adds(byte_folder):
+    tokenizer = load_tokenizer(str(byte_folder))
+    ids = [tokenizer.bos_id, *tokenizer.encode("a é")]
+    assert tokenizer.pieces([*ids, tokenizer.eoc_id]) == ["<s>", "a", " ", "", "é", "<EOC>"]
+    assert tokenizer.pieces([*ids[:-1], tokenizer.eoc_id])[-2:] == ["\ufffd", "<EOC>"]  # the character is cut
+    assert spaces_tokenizer().pieces([0, 3, 4, 2, 3]) == ["<s>", " a", "b", " ", " a"]
+    with pytest.raises(ValueError, match="token 321 is not in the vocabulary"):
+        tokenizer.pieces([321])
+
+
 def test_decode_refuses_unknown_ids(smollm2):
     with pytest.raises(ValueError, match="token 49153 is not in the vocabulary"):
         smollm2.decode([smollm2.eoc_id + 1])

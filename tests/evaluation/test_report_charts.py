@@ -8,12 +8,13 @@ import pytest
 from etils import epath
 from PIL import Image
 
-from flamingo_jax.evaluation.report import curves, figures
+from flamingo_jax.evaluation.report import curves
 from flamingo_jax.evaluation.report.charts import Frame, Line, line_chart
 from flamingo_jax.evaluation.report.heldout import mark_changes, mark_words
-from flamingo_jax.evaluation.report.markup import Html, join, tag
 from flamingo_jax.evaluation.report.scales import Scale, domain_of, typical
 from flamingo_jax.evaluation.report.thumbnails import thumbnail
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, join, tag
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import math
 
-from flamingo_jax.evaluation.report.markup import Html, tag
 from flamingo_jax.evaluation.report.scales import Scale
+from flamingo_jax.html.markup import Html, tag
 
 FONT = 11  # px, as in the style sheet
 

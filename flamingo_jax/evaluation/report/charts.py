@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flamingo_jax.evaluation.report import curves, figures
+from flamingo_jax.evaluation.report import curves
 from flamingo_jax.evaluation.report.axes import FONT, mark, width_of, x_axis, y_tick
-from flamingo_jax.evaluation.report.markup import Html, tag
 from flamingo_jax.evaluation.report.scales import Scale, domain_of, typical
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, tag
 
 _TOP, _BOTTOM = 12, 30
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from flamingo_jax.evaluation.report.markup import Html, absent, details, section, tag
+from flamingo_jax.html.markup import Html, absent, details, section, tag
 
 _GENERAL = "general"
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from flamingo_jax.evaluation.report import figures
-from flamingo_jax.evaluation.report.markup import Html, absent, details, section, tag
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, absent, details, section, tag
 
 _MOST_EXAMPLES = 12  # per filter
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flamingo_jax.evaluation.report import figures
-from flamingo_jax.evaluation.report.markup import Html, tag
 from flamingo_jax.evaluation.report.scales import Scale, domain_of
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, tag
 
 
 def layer_chart(series: dict[str, dict[int, float]], colours: Sequence[str], *, description: str) -> Html:

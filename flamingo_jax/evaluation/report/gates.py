@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from flamingo_jax.evaluation.report import figures
 from flamingo_jax.evaluation.report.charts import Frame, Line, line_chart
 from flamingo_jax.evaluation.report.dots import layer_chart
-from flamingo_jax.evaluation.report.markup import Html, absent, section, tag
 from flamingo_jax.evaluation.report.metrics_log import MetricsLog
 from flamingo_jax.evaluation.report.scales import domain_of
 from flamingo_jax.evaluation.report.training import figure
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, absent, section, tag
 
 _BRANCHES = (("attention", "cross-attention"), ("dense", "feed-forward"))
 _MOST_LABELS = 8

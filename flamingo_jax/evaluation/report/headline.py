@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from flamingo_jax.evaluation.report import figures
 from flamingo_jax.evaluation.report.inputs import Inputs
-from flamingo_jax.evaluation.report.markup import Html, absent, details, section, table, tag, text
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, absent, details, section, table, tag, text
 
 _KNOWN = {
     "loss_first", "loss_last", "heldout_nll_matched", "heldout_nll_shuffled_images", "heldout_nll_frozen_lm",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from etils import epath
 
-from flamingo_jax.evaluation.report.figures import finite
+from flamingo_jax.html.figures import finite
 
 
 @dataclasses.dataclass(frozen=True)

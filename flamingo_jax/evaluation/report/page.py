@@ -5,19 +5,18 @@ from collections.abc import Sequence
 
 from etils import epath
 
-from flamingo_jax.evaluation.files import write_whole
 from flamingo_jax.evaluation.report.configuration import configuration
 from flamingo_jax.evaluation.report.corpora import corpora as corpora_section
 from flamingo_jax.evaluation.report.gates import depth_count, gates
 from flamingo_jax.evaluation.report.headline import headline, verdict
 from flamingo_jax.evaluation.report.heldout import heldout
 from flamingo_jax.evaluation.report.inputs import Inputs, read_inputs
-from flamingo_jax.evaluation.report.markup import Html, tag, void
 from flamingo_jax.evaluation.report.style import style_sheet
 from flamingo_jax.evaluation.report.training import training
+from flamingo_jax.html.files import write_whole
+from flamingo_jax.html.markup import Html, tag
+from flamingo_jax.html.page import page
 
-# Nothing but what the file holds is loaded, and no script runs, whatever stands in the data.
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _CONTENTS = (
     ("glance", "At a glance"),
     ("heldout", "Examples"),
@@ -84,16 +83,7 @@ def render(inputs: Inputs, max_examples: int) -> str:
         ),
         tag("footer", f"Written {_now()} by flamingo-jax. This file stands alone: it loads nothing."),
     ]
-    head = tag(
-        "head",
-        void("meta", charset="utf-8"),
-        void("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        void("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        void("meta", name="color-scheme", content="light dark"),
-        tag("title", f"{name} · Flamingo training report"),
-        tag("style", Html(style_sheet(depth_count(inputs.metrics)))),
-    )
-    return f"<!doctype html>\n{tag('html', head, tag('body', *body), lang='en')}\n"
+    return page(f"{name} · Flamingo training report", style_sheet(depth_count(inputs.metrics)), *body)
 
 
 def _notes(notes: list[str]) -> Html:

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 
-from flamingo_jax.evaluation.report import figures
+from flamingo_jax.html import figures
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,15 +1,7 @@
-"""The style sheet. Colours are variables, once for light and once for dark; printing always takes the light ones."""
+"""The style sheet of the report."""
 
-_LIGHT = """
---page:#fbfbfa;--card:#fff;--ink:#1d2127;--soft:#565d68;--faint:#6a717c;--rule:#e4e5e3;--grid:#eceded;--axis:#a9adb3;
---track:#eeefed;--fill:#b9c0ca;--accent:#0064a8;--good:#00714d;--bad:#b23c00;--good-back:#e6f4ee;--bad-back:#fcece3;
---series-0:#0068ad;--series-1:#c75000;--series-2:#00805d;--series-3:#a8508a;--series-4:#8a6a00;--series-5:#2b7fa8;
-"""
-_DARK = """
---page:#14161a;--card:#1b1e24;--ink:#e8eaed;--soft:#aab1bc;--faint:#8b929e;--rule:#2c3038;--grid:#272b32;--axis:#5b626d;
---track:#2a2e36;--fill:#5d6673;--accent:#6cb8f5;--good:#4fce9f;--bad:#ff9a5c;--good-back:#16332a;--bad-back:#3d2617;
---series-0:#62b4f2;--series-1:#ff9550;--series-2:#3cc79a;--series-3:#e39ac8;--series-4:#e3bd4a;--series-5:#8fd3f0;
-"""
+from flamingo_jax.html.palette import scheme
+
 # Shallow to deep, from cool to warm; lightness changes along the way, so that colour-blind readers see an order too.
 _DEPTH_LIGHT = ("2f4b9c", "7b3fa0", "c23b7e", "dd5f3d", "c98200")
 _DEPTH_DARK = ("7f9cf5", "b98af0", "f080b5", "ff9b73", "f6c453")
@@ -144,9 +136,8 @@ footer{margin-top:52px;padding-top:14px;border-top:1px solid var(--rule);font-si
 
 def style_sheet(depth: int) -> str:
     """The CSS of the page, with `--depth-0` to `--depth-{depth - 1}` as the colours of layers from first to last."""
-    light, dark = _LIGHT + _depth(_DEPTH_LIGHT, depth), _DARK + _depth(_DEPTH_DARK, depth)
-    scheme = "@media screen and (prefers-color-scheme:dark){:root{" + dark + "}}"
-    return (":root{color-scheme:light dark;" + light + "}" + scheme + _RULES).replace("\n", "")
+    colours = scheme(_depth(_DEPTH_LIGHT, depth), _depth(_DEPTH_DARK, depth))
+    return colours + _RULES.replace("\n", "")
 
 
 def _depth(stops: tuple[str, ...], size: int) -> str:

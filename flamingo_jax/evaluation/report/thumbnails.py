@@ -7,6 +7,8 @@ import io
 from etils import epath
 from PIL import Image
 
+from flamingo_jax.html.pictures import data_uri
+
 _MAX_PIXELS = 100_000_000  # a picture of more is not decoded: a small file can unpack into gigabytes
 
 
@@ -34,13 +36,7 @@ def thumbnail(image: object, workdir: epath.Path, side: int) -> str:
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"not an image that can be decoded ({error})") from error
     small.thumbnail((side, side), Image.Resampling.LANCZOS)
-    candidates = []
-    for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 88, "optimize": True})):
-        buffer = io.BytesIO()
-        small.save(buffer, kind, **options)
-        candidates.append((kind, buffer.getvalue()))
-    kind, smallest = min(candidates, key=lambda candidate: len(candidate[1]))
-    return f"data:image/{kind};base64,{base64.b64encode(smallest).decode()}"
+    return data_uri(small)
 
 
 def _on_white(picture: Image.Image) -> Image.Image:

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from flamingo_jax.evaluation.report import figures
 from flamingo_jax.evaluation.report.charts import Frame, Line, line_chart, smoothing
-from flamingo_jax.evaluation.report.markup import Html, absent, details, section, table, tag
 from flamingo_jax.evaluation.report.metrics_log import MetricsLog
 from flamingo_jax.evaluation.report.scales import typical
+from flamingo_jax.html import figures
+from flamingo_jax.html.markup import Html, absent, details, section, table, tag
 
 _COLOURS = 6  # --series-0 to --series-5 in the style sheet
 _TABLE_ROWS = 12
