@@ -38,7 +38,6 @@ def test_files_and_archives_give_the_same_bytes_with_any_number_of_workers(site,
     plain = warc_files.write(tmp_path / "all.warc", records, compress=False)
     builds = {
         "files": ["--input", site, "--site", SITE],
-        "archives": ["--input", tmp_path / "crawl" / "*.warc.gz"],
         "folder of archives": ["--input", tmp_path / "crawl"],
         "plain, four workers": ["--input", plain, "--direct_num_workers=4"],
     }

@@ -64,7 +64,9 @@ def calls(checkout: Path) -> list[list[str]]:
 
 
 def modules(checkout: Path) -> list[str]:
-    return [call[1].rpartition(".")[2] for call in calls(checkout)]
+    """What each call ran: the module's last name, or of a conversion the format."""
+    names = [(call[1].rpartition(".")[2], call[2]) for call in calls(checkout)]
+    return [argument if module == "convert" else module for module, argument in names]
 
 
 def tree(root: Path) -> dict[str, tuple[int, int]]:
@@ -156,7 +158,7 @@ def test_python_of_the_environment_is_used(checkout, tmp_path):
 
 
 def test_stops_at_the_stage_that_fails(checkout):
-    said = run(checkout, STAND_IN_pairs="echo the disk is full >&2; exit 7")
+    said = run(checkout, STAND_IN_convert="echo the disk is full >&2; exit 7")
     assert said.returncode == 7
     assert modules(checkout) == ["embedded_web", "m3w", "pairs"]
     assert "the disk is full" in said.stderr

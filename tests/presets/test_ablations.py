@@ -111,7 +111,18 @@ def shrink(run: RunConfig) -> RunConfig:
     )
 
 
-@pytest.mark.parametrize("name", [name for name in BILLIONS if name not in OTHER_DATA])
+# They differ from others in sizes or data alone, and each compiles a program of its own.
+ALIKE = ("all_previous_images", "p_next_0", "p_next_1", "resampler_small", "resampler_large", "every_2nd")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name in ALIKE else name
+        for name in BILLIONS
+        if name not in OTHER_DATA
+    ],
+)
 def test_a_small_one_trains(name):
     run = shrink(resolve(name))
     model, batch = Flamingo(run.model), tiny.random_batch()
