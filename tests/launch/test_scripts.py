@@ -64,9 +64,13 @@ def calls(checkout: Path) -> list[list[str]]:
 
 
 def modules(checkout: Path) -> list[str]:
-    """What each call ran: the module's last name, or of a conversion the format."""
-    names = [(call[1].rpartition(".")[2], call[2]) for call in calls(checkout)]
-    return [argument if module == "convert" else module for module, argument in names]
+    return [stage(call) for call in calls(checkout)]
+
+
+def stage(call: list[str]) -> str:
+    """What a call runs: the module's last name, or of a conversion the format."""
+    module = call[1].rpartition(".")[2]
+    return call[2] if module == "convert" else module
 
 
 def tree(root: Path) -> dict[str, tuple[int, int]]:
@@ -105,7 +109,7 @@ def test_a_dry_run_touches_nothing(checkout, workdir):
     assert said.returncode == 0, said.stderr
     assert tree(checkout.parent) == before
     assert not calls(checkout)
-    assert [shlex.split(line)[2].rpartition(".")[2] for line in said.stdout.splitlines()] == STAGES
+    assert [stage(shlex.split(line)[1:]) for line in said.stdout.splitlines()] == STAGES
 
 
 def test_runs_what_the_dry_run_prints(checkout):
