@@ -19,7 +19,9 @@ def locator(folder: str, fetching: Fetching | None) -> Locator:
 
     def locate(flow: Flow, links: beam.PCollection) -> beam.PCollection:
         if fetching is not None:
-            dealt = links | "deal hosts" >> beam.Map(partition, fetching.partitions) | beam.GroupByKey()
+            dealt = (
+                links | "deal hosts" >> beam.Map(partition, fetching.partitions) | "links by host" >> beam.GroupByKey()
+            )
             links = flow.stage("fetch", dealt, _Fetch(folder, fetching)) | "spread fetched links" >> beam.Reshuffle()
         return flow.stage("look into the store", links, _Lookup(folder), count="links looked up")
 

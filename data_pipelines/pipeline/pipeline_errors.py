@@ -62,6 +62,8 @@ def in_short() -> Iterator[None]:
         kind = BuildError if isinstance(error, BuildError) else OSError
         raise kind(_STEP.sub("", str(error))) from None
     except RuntimeError as error:
+        if str(error).startswith("KeyboardInterrupt"):  # Ctrl-C within a stage
+            raise KeyboardInterrupt from None
         if "Channel closed prematurely" in str(error):
             raise WorkerDiedError from None
         if found := _RAISED.findall(str(error)):

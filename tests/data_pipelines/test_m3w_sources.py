@@ -148,6 +148,24 @@ def test_hostile_addresses_are_not_fetched(tmp_path, capsys):
     assert store.lookup("http://169.254.169.254/latest/meta-data") == "fetch_private_address"
 
 
+def test_a_list_of_addresses_is_fetched_and_so_are_its_images(tmp_path, capsys):
+    pages = ImageStore(tmp_path / "store", "page")
+    pages.put(f"{SITE}1.html", page("http://127.0.0.1:1/a.png"), final_url="", status=200, mime="text/html")
+    (tmp_path / "urls.txt").write_text(f"{SITE}1.html\nhttp://127.0.0.1:1/b.html\n")
+    arguments = [
+        "--input",
+        tmp_path / "urls.txt",
+        "--output",
+        tmp_path / "out",
+        "--store",
+        tmp_path / "store",
+        "--fetch",
+    ]
+    assert run(*arguments, "--gin=FetchConfig.contact='mailto:nobody@example.org'") == 2
+    said = capsys.readouterr()
+    assert said.out.count("fetch_private_address") == 2 and "nothing came through" in said.err
+
+
 def test_a_list_of_addresses_with_a_store(tmp_path, capsys):
     picture(tmp_path / "a.png", 1)
     pages, images = (ImageStore(tmp_path / "store", kind) for kind in ("page", "image"))
