@@ -81,13 +81,13 @@ def hashes(key: str) -> tuple[float, int]:
     return int.from_bytes(split, "big") / 2**48, int.from_bytes(place, "big")
 
 
-def split_of(unit: float, fraction: float, count: int, lowest: float, highest: float) -> str:
-    """The split of the document whose hash is `unit`, in a dataset of `count` with hashes from `lowest` to `highest`.
+def split_of(unit: float, fraction: float, lowest: float, highest: float) -> str:
+    """The split of the document whose hash is `unit`, in a dataset with hashes from `lowest` to `highest`.
 
-    A key keeps its split as a corpus grows. Of two or more documents at least one goes to either split (the nearest by
-    its hash), unless the fraction is 0.
+    A key keeps its split as a corpus grows. Of two or more things at least one goes to either split (the nearest by
+    its hash), unless the fraction is 0. One thing, in however many parts, is for training.
     """
-    if fraction == 0 or count < 2 or (unit == highest and highest < fraction):
+    if fraction == 0 or lowest == highest or (unit == highest and highest < fraction):
         return TRAIN
     return VALIDATION if unit < fraction or unit == lowest else TRAIN
 
@@ -136,25 +136,25 @@ def _size(sketch: Sketch) -> int:
 
 
 class _Extent(beam.CombineFn):
-    """(how many, the lowest split hash, the highest) of sketches."""
+    """(the lowest split hash, the highest) of sketches."""
 
     def create_accumulator(self):
-        return 0, 1.0, 0.0
+        return 1.0, 0.0
 
     def add_input(self, accumulator, sketch):
-        count, lowest, highest = accumulator
+        lowest, highest = accumulator
         unit = hashes(sketch.key)[0]
-        return count + 1, min(lowest, unit), max(highest, unit)
+        return min(lowest, unit), max(highest, unit)
 
     def merge_accumulators(self, accumulators):
-        counts, lowest, highest = zip(*accumulators, strict=True)
-        return sum(counts), min(lowest), max(highest)
+        lowest, highest = zip(*accumulators, strict=True)
+        return min(lowest), max(highest)
 
     def extract_output(self, accumulator):
         return accumulator
 
 
-def _with_split(sketch: Sketch, fraction: float, extent: tuple[int, float, float]) -> tuple[str, Sketch]:
+def _with_split(sketch: Sketch, fraction: float, extent: tuple[float, float]) -> tuple[str, Sketch]:
     return split_of(hashes(sketch.key)[0], fraction, *extent), sketch
 
 
