@@ -9,17 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from PIL import Image
 
+from data_pipelines import report_html
 from flamingo_jax.data.duplicates import same_pixels
 
 SHOWN = 500  # pairs with pictures in the HTML page, some 12 kB each; the JSON has all
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF")
 _THUMBNAIL = 200  # pixels of the longer side
-_MAX_PIXELS = 64_000_000  # what is larger is not decoded for a picture of it
 _STYLE = """
-:root { color-scheme: light dark; --line: #8884; --soft: #8882; }
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; } h2 { font-size: 1.05rem; margin: 2rem 0 .5rem; border-bottom: 1px solid var(--line); }
-dl { display: flex; flex-wrap: wrap; gap: .5rem 2rem; } dt { opacity: .7; } dd { margin: 0; font-size: 1.2rem; }
 article { display: grid; grid-template-columns: 1fr 1fr; gap: .3rem 1rem; padding: .8rem 0; }
 article { border-bottom: 1px solid var(--line); overflow-wrap: anywhere; } article p { margin: 0; font-size: .85rem; }
 article header { grid-column: 1 / 3; font-size: .85rem; opacity: .7; }
@@ -89,25 +84,16 @@ def render(checked: Mapping, pairs: Sequence[Pair], pictures: Callable[[Pair], t
       pictures: the files of a pair, the corpus' and the evaluation's. Called for those that are shown.
     """
     shown = ordered(pairs)[:SHOWN]
-    title = f"Evaluation images in {checked['dataset']}"
     facts = {**{name: value for name, value in checked.items() if isinstance(value, int)}, **counts(pairs)}
-    parts = [
-        "<!doctype html>",
-        '<html lang="en"><head><meta charset="utf-8">',
-        '<meta name="viewport" content="width=device-width">',
-        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head><body><h1>{html.escape(title)}</h1>",
-        "<dl>",
-        *(f"<div><dt>{html.escape(name.replace('_', ' '))}</dt><dd>{n:,}</dd></div>" for name, n in facts.items()),
-        "</dl>",
-    ]
+    figures = {name.replace("_", " "): number for name, number in facts.items()}
+    body = []
     for heading, exact in (("Exact copies", True), ("Candidates", False)):
         of_kind = [pair for pair in shown if pair.exact == exact]
         total = sum(pair.exact == exact for pair in pairs)
         rest = f", the first {len(of_kind):,} are shown" if len(of_kind) < total else ""
-        parts.append(f"<h2>{heading}: {total:,}{rest}</h2>")
-        parts.extend(_article(pair, *pictures(pair)) for pair in of_kind)
-    parts.append("</body></html>\n")
-    return "\n".join(parts)
+        body.append(f"<h2>{heading}: {total:,}{rest}</h2>")
+        body.extend(_article(pair, *pictures(pair)) for pair in of_kind)
+    return report_html.page(f"Evaluation images in {checked['dataset']}", figures, _STYLE, body)
 
 
 def _article(pair: Pair, ours: bytes, theirs: bytes) -> str:
@@ -121,17 +107,11 @@ def _article(pair: Pair, ours: bytes, theirs: bytes) -> str:
 
 
 def _image(encoded: bytes) -> str:
-    buffer = io.BytesIO()
-    try:
-        with Image.open(io.BytesIO(encoded), formats=_FORMATS) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                return ""
-            image.draft("RGB", (_THUMBNAIL, _THUMBNAIL))
-            small = image.convert("RGBA")
-            small.thumbnail((_THUMBNAIL, _THUMBNAIL))
-            Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB").save(
-                buffer, "JPEG", quality=80
-            )
-    except Exception:  # of all files on Earth some break Pillow; the page must not fail for want of a picture
+    small = report_html.small_copy(encoded, _THUMBNAIL)
+    if small is None:
         return ""
+    small = small.convert("RGBA")
+    buffer = io.BytesIO()
+    on_white = Image.alpha_composite(Image.new("RGBA", small.size, "white"), small).convert("RGB")
+    on_white.save(buffer, "JPEG", quality=80)
     return f'<img alt="" src="data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}">'

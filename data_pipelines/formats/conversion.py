@@ -80,13 +80,7 @@ def main(form: Format, arguments: Sequence[str] | None = None) -> None:
     if config.source is None and form.config is not None:
         config = dataclasses.replace(config, source=defaults.source)
     output.check_apart(values.input, values.output)
-    identity = {
-        "builder": form.name,
-        "settings": fingerprints.settings(config),
-        "input": fingerprints.identity(values.input),
-        "store": fingerprints.store(values),
-        "evaluation": fingerprints.evaluation(config.decontamination),
-    }
+    identity = fingerprints.of_build(form.name, values, config)
     if media := form.media(values.input, config.source):
         identity["media"] = fingerprints.identity(media, values.output)
     shards = form.shards(values.input, config.source)

@@ -43,7 +43,7 @@ def read(shard: CaptionedFile, config: None = None) -> Iterator[Sketch | Drop]:
     """The one pair of an image."""
     del config
     root, name = Path(shard.root), shard.name
-    if not name.isprintable() and name != name.encode(errors="replace").decode():
+    if name != name.encode(errors="replace").decode():
         yield Drop("file_name_undecodable", "pair", name.encode(errors="backslashreplace").decode())
         return
     image, text_file = root / name, root / PurePosixPath(name).with_suffix(".txt")

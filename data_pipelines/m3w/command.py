@@ -26,14 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     output.check_apart(command.values.input, command.values.output)
     safety.check(command.config.safety)
     pages = _pages(command)
-    identity = {
-        "builder": "m3w",
-        "settings": fingerprints.settings(command.config),
-        "site": command.values.site,
-        "input": fingerprints.identity(command.values.input),
-        "store": fingerprints.store(command.values),
-        "evaluation": fingerprints.evaluation(command.config.decontamination),
-    }
+    identity = {**fingerprints.of_build("m3w", command.values, command.config), "site": command.values.site}
     building.run(command, building.Build(identity, functools.partial(_documents, command, pages), "pages"))
 
 

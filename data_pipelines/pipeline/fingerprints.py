@@ -11,7 +11,6 @@ from etils import epath
 
 from data_pipelines import inputs, progress
 from data_pipelines.containers import shard_lists
-from data_pipelines.copies.decontamination import Decontamination
 
 _SAMPLE = 1 << 16  # bytes at either end of a file
 _MOST_READ = 100_000  # files
@@ -32,29 +31,30 @@ def identity(root: str, without: str = "") -> dict:
     return {"files": len(names), "hash": fingerprint(base, names)}
 
 
-def settings(config: Any) -> dict:
-    """The values of a configuration that decide what is in the dataset: all but how images are fetched."""
-    values = dataclasses.asdict(config)
-    del values["fetching"]
-    return values
+def of_build(builder: str, values: argparse.Namespace, config: Any) -> dict:
+    """What a dataset is made of: input, settings, and what is looked up elsewhere.
 
-
-def store(values: argparse.Namespace) -> dict:
-    """The store that a command's flags name, and whether it may grow; a store that others fill is another each time."""
-    return {"folder": values.store, "fetch": values.fetch}
-
-
-def evaluation(config: Decontamination) -> list[dict]:
-    """Which evaluation images a corpus is checked against."""
-    return [identity(root) for root in config.evaluation]
+    Args:
+      builder: its name.
+      values: the flags of the command: `input`, `store`, `fetch`.
+      config: the builder's configuration. How images are fetched does not decide what is in the dataset.
+    """
+    settings = dataclasses.asdict(config)
+    del settings["fetching"]
+    return {
+        "builder": builder,
+        "settings": settings,
+        "input": identity(values.input),
+        "store": {"folder": values.store, "fetch": values.fetch},
+        "evaluation": [identity(root) for root in config.decontamination.evaluation],
+    }
 
 
 def fingerprint(root: str, files: Iterable[str]) -> str:
     """A hash (hexadecimal, 128 bits) of the files' names, sizes, and first and last 64 KiB.
 
     Of more than 100,000 files the time of the last change stands for what is in them, so that the launching machine
-    reads no terabytes. A file that cannot be
-    read, or that a link takes from outside, counts by its name.
+    reads no terabytes. A file that cannot be read, or that a link takes from outside, counts by its name.
     """
     total = hashlib.blake2b(digest_size=16)
     files = sorted(files)

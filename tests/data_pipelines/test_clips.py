@@ -1,101 +1,14 @@
-"""Captioned clips: the cut is exact, upright and self-contained; what cannot be cut is counted."""
+"""Captioned clips: what is in the dataset, and what is counted."""
 
-import io
 import json
-import struct
-from fractions import Fraction
 
-import av
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from data_pipelines import command_line, convert
-from data_pipelines.clips import cutting
 from flamingo_jax.data.document import Document, Text, Video
-
-RATE, SECONDS = 10, 4
-
-
-def write_video(path, width=96, height=80, seconds=SECONDS, rate=RATE, codec="libx264", flat=False):
-    """Frame i is grey of level 5 i + 20 (up to 220) on the left, white at the top right, black at the bottom right."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in range(round(seconds * rate)):
-            pixels = np.full((height, width, 3), 128 if flat else min(220, 5 * index + 20), np.uint8)
-            if not flat:
-                pixels[: height // 2, width // 2 :], pixels[height // 2 :, width // 2 :] = 255, 0
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, format="rgb24")))
-        container.mux(stream.encode(None))
-
-
-def decode(encoded: bytes) -> tuple[list[float], list[np.ndarray]]:
-    """(times in seconds, frames)."""
-    with av.open(io.BytesIO(encoded)) as container:
-        assert not container.streams.audio
-        frames = list(container.decode(video=0))
-    return [float(frame.pts * frame.time_base) for frame in frames], [
-        frame.to_ndarray(format="rgb24") for frame in frames
-    ]
-
-
-def level(frame: np.ndarray) -> int:
-    """The index of a frame of `write_video`, from its grey."""
-    return round((float(frame[:, : frame.shape[1] // 3].mean()) - 20) / 5)
-
-
-@pytest.mark.parametrize(
-    ("start", "end", "frames"),
-    [
-        (0, 4, range(40)),
-        (1, 2, range(10, 20)),
-        (1.25, 1.75, range(13, 18)),
-        (3.5, 99, range(35, 40)),
-        (0, 0.01, range(1)),
-    ],
-)
-def test_the_cut_holds_exactly_the_frames_of_its_interval(tmp_path, start, end, frames):
-    write_video(tmp_path / "v.mp4")
-    times, pixels = decode(cutting.cut(tmp_path / "v.mp4", start, end, max_side=320))
-    assert [level(frame) for frame in pixels] == list(frames)
-    np.testing.assert_allclose(times, np.arange(len(frames)) / RATE, atol=1e-4)
-    assert pixels[0].shape == (80, 96, 3)
-
-
-def test_other_containers_and_rates(tmp_path):
-    write_video(tmp_path / "v.avi", codec="mpeg4", rate=24)
-    write_video(tmp_path / "w.mkv", rate=Fraction(30000, 1001))
-    times, _ = decode(cutting.cut(tmp_path / "v.avi", 1, 2, max_side=320))
-    np.testing.assert_allclose(times, np.arange(24) / 24, atol=1e-4)
-    times, _ = decode(cutting.cut(tmp_path / "w.mkv", 1, 2, max_side=320))
-    assert len(times) == 30
-    np.testing.assert_allclose(np.diff(times), 1001 / 30000, atol=1.1e-3)  # Matroska's clock ticks once a millisecond
-
-
-def test_large_videos_are_scaled_down(tmp_path):
-    write_video(tmp_path / "v.mp4", 400, 300, seconds=0.3)
-    assert decode(cutting.cut(tmp_path / "v.mp4", 0, 1, max_side=320))[1][0].shape == (240, 320, 3)
-    assert decode(cutting.cut(tmp_path / "v.mp4", 0, 1, max_side=101))[1][0].shape == (76, 100, 3)
-
-
-def test_a_rotated_video_is_cut_upright(tmp_path):
-    write_video(tmp_path / "v.mp4", seconds=0.5)
-    data = (tmp_path / "v.mp4").read_bytes()
-    matrix = data.index(b"tkhd") + 4 + 40  # ISO 14496-12: version 0 has 40 bytes before the matrix
-    clockwise = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 80 << 16, 0, 1 << 30)
-    (tmp_path / "r.mp4").write_bytes(data[:matrix] + clockwise + data[matrix + 36 :])
-    _, (frame, *_) = decode(cutting.cut(tmp_path / "r.mp4", 0, 1, max_side=320))
-    assert frame.shape == (96, 80, 3)
-    assert (
-        frame[60:, 50:].mean() > 240 and frame[60:, :30].mean() < 15
-    )  # white, at the top right, has gone to the bottom
-
-
-def test_cutting_twice_gives_the_same_bytes(tmp_path):
-    write_video(tmp_path / "v.mp4", 176, 160)
-    assert len({cutting.cut(tmp_path / "v.mp4", 0.5, 3, max_side=320) for _ in range(6)}) == 1
+from tests.data_pipelines.video_samples import decode, level, write_video
 
 
 def run(*arguments) -> int:
@@ -106,7 +19,7 @@ def test_clips_and_drops(tmp_path):
     root = tmp_path / "in"
     write_video(root / "videos" / "a.mp4")
     write_video(root / "small.mp4", 48, 40, seconds=1)
-    write_video(root / "flat.mp4", seconds=1, flat=True)
+    write_video(root / "flat.mp4", seconds=1, pixels=np.full((80, 96, 3), 128, np.uint8))
     write_video(tmp_path / "secret.mp4", seconds=1)
     (root / "broken.mp4").write_bytes((root / "videos" / "a.mp4").read_bytes()[:900])
     (root / "text.mp4").write_text("no video")
