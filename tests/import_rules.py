@@ -11,7 +11,7 @@ LEVELS = (
     {"parallel", "interop", "html"},
     {"data"},
     {"training"},
-    {"inference", "planning"},
+    {"inference"},
     {"evaluation"},
     {"entry points"},
 )
