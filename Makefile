@@ -20,6 +20,9 @@ endif
 tag = $(shell "$(1)" -c 'import sys; print("%d%d" % sys.version_info[:2])' 2>/dev/null)
 TAG := $(call tag,$(PYTHON))
 CONSTRAINTS := $(wildcard constraints/py$(TAG).txt)
+# The TPU compiler that plans are made with. It is apart from the others, because a TPU takes the version that JAX's own
+# extra names.
+COMPILER := constraints/compiler.txt
 TESTED := $(sort $(patsubst constraints/py3%.txt,3.%,$(wildcard constraints/py3*.txt)))
 
 # READY is written when all packages are installed, and holds the Python version and the checkout they are installed for;
@@ -74,7 +77,7 @@ clean:  ## delete the environment and caches, never runs/
 		-o -type d -name __pycache__ -prune -exec rm -rf -- {} +
 
 # A changed setup.py or constraints file updates the environment; anything else that is wrong with it makes a new one.
-$(READY): setup.py $(CONSTRAINTS) $(if $(IS_READY),,always)
+$(READY): setup.py $(CONSTRAINTS) $(COMPILER) $(if $(IS_READY),,always)
 	@if [ -z "$(TAG)" ]; then \
 		echo "error: cannot run $(PYTHON): install Python, or name one with make PYTHON=..." >&2; exit 1; \
 	elif ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
@@ -88,10 +91,10 @@ $(READY): setup.py $(CONSTRAINTS) $(if $(IS_READY),,always)
 	elif [ -e "$(VENV)" ] && [ ! -e "$(VENV)/$(MARK)" ] && [ "$(VENV)" != .venv ] && [ -n "$$(ls -A "$(VENV)")" ]; then \
 		echo "error: VENV=$(VENV) holds something that make did not make: delete it, or name another folder" >&2; exit 1; \
 	else \
-		echo "making $(VENV) with $$("$(PYTHON)" --version) (downloads 300 MB the first time)"; \
+		echo "making $(VENV) with $$("$(PYTHON)" --version) (downloads 440 MB the first time)"; \
 		rm -rf -- "$(VENV)" && mkdir -p -- "$(VENV)/$(MARK)" && "$(PYTHON)" -m venv "$(VENV)"; \
 	fi
-	@$(PIP) --constraint $(CONSTRAINTS) --editable '.[data,test]'
+	@$(PIP) --constraint $(CONSTRAINTS) --constraint $(COMPILER) --editable '.[data,plan,test]'
 	@echo "$(PYTHON)" > "$(VENV)/$(MARK)/python"
 	@echo "$(WANTED)" > "$@"
 

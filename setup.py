@@ -10,6 +10,8 @@ EXTRAS = {
     "cuda": ["jax[cuda12]"],
     # gs:// paths, of weights, datasets and workdirs.
     "gcs": ["etils[epath-gcs]>=1.7"],
+    # Planning runs for TPUs on a machine without any (python -m flamingo_jax.plan): the compiler alone is used.
+    "plan": ["libtpu"],
     # Building corpora (data_pipelines).
     "data": [
         "ImageHash>=4.3",

@@ -1,7 +1,9 @@
 """What the entry points share: their flags, and errors that end in one line."""
 
 import logging
+import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 
 import absl.logging
@@ -13,6 +15,7 @@ from flamingo_jax.data.errors import RecordError, SkipRateError
 from flamingo_jax.data.tokenizer import TokenizerError
 from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.interop.files.tensors import WeightsError
+from flamingo_jax.parallel.topology import compiler_environment
 from flamingo_jax.training.checkpoints import CheckpointError
 
 # What a user can mend. Everything else is a bug, and shows its traceback.
@@ -60,24 +63,51 @@ def run(main: Callable[[], int | None]) -> None:
         ours.setLevel(logging.INFO)
         ours.propagate = False
         ours.addHandler(_Console())
+        _quiet_absent_tpu()
         if len(arguments) > 1:
             print(f"error: unexpected argument {arguments[1]!r}; flags are written --name=value", file=sys.stderr)
             return 2
         try:
             return main()
-        except KeyboardInterrupt:
-            print("interrupted", file=sys.stderr)
-            return 130
-        except USER_ERRORS as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 2
-        except ImportError as error:
-            if not _lacks_storage(error):
+        except BaseException as error:
+            if _explained(error) is None:
                 raise
-            print(f"error: {error} (gs:// paths need: pip install 'flamingo-jax[gcs]')", file=sys.stderr)
-            return 2
+            return report(error)
 
     app.run(guarded)
+
+
+def _quiet_absent_tpu() -> None:
+    """On a machine without a TPU libtpu, where it is installed, warns at length that nobody tells it which TPU it has.
+
+    JAX sets the first variable when it finds no chip; the others are the answers that libtpu asks for.
+    """
+    if os.environ.get("TPU_SKIP_MDS_QUERY") == "1":
+        for name, value in compiler_environment().items():
+            if name.startswith("TPU_"):
+                os.environ.setdefault(name, value)
+
+
+def report(error: BaseException) -> int:
+    """Prints one message for a foreseeable error, a traceback for any other; returns the exit status."""
+    explained = _explained(error)
+    if explained is None:
+        traceback.print_exception(error)
+        return 1
+    status, message = explained
+    print(message, file=sys.stderr)
+    return status
+
+
+def _explained(error: BaseException) -> tuple[int, str] | None:
+    """Exit status and message of a foreseeable error."""
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, USER_ERRORS):
+        return 2, f"error: {error}"
+    if isinstance(error, ImportError) and _lacks_storage(error):
+        return 2, f"error: {error} (gs:// paths need: pip install 'flamingo-jax[gcs]')"
+    return None
 
 
 def _lacks_storage(error: ImportError) -> bool:

@@ -7,6 +7,7 @@ from absl import flags
 
 from flamingo_jax import command_line
 from flamingo_jax.evaluation.run import evaluate
+from flamingo_jax.parallel import distributed
 
 flags.DEFINE_string("workdir", None, "Folder of the training run.", required=True)
 flags.DEFINE_string("dataset", None, "Dataset of the run's mixture, such as m3w.", required=True)
@@ -19,6 +20,7 @@ flags.DEFINE_integer("max_new_tokens", 32, "Tokens of each caption, at most.", l
 
 def main() -> None:
     """Flags to one call."""
+    distributed.refuse_several("flamingo_jax.evaluate")
     values = flags.FLAGS
     report = evaluate(
         values.workdir,

@@ -13,6 +13,7 @@ from etils import epath
 from flamingo_jax import command_line
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.inference.session import Session
+from flamingo_jax.parallel import distributed
 
 flags.DEFINE_string("workdir", None, "Folder of the training run.", required=True)
 flags.DEFINE_string("prompt", "<image>", "Text with one <image> tag for each --image.")
@@ -22,6 +23,7 @@ flags.DEFINE_integer("max_new_tokens", 32, "Stop after this many tokens.", lower
 
 def main() -> None:
     """Flags to one call; the answer alone goes to stdout."""
+    distributed.refuse_several("flamingo_jax.generate")
     values = flags.FLAGS
     media = [_load(path) for path in values.image]
     session = Session.open(epath.Path(values.workdir))

@@ -18,79 +18,37 @@ PYTHON in the environment names the interpreter (default: .venv/bin/python in th
 END
 }
 
-fail() {
-  echo "error: $*" >&2
-  exit 2
-}
-
 root="$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)"
 workdir="$root/runs/quickstart"
 dry_run=false
+taken=1
+# shellcheck source=/dev/null
+. "$root/launch/lib/common.sh"
+
 while (($#)); do
   case "$1" in
-    --workdir) (($# > 1)) || fail "--workdir needs a folder"; workdir="$2"; shift ;;
-    --workdir=*) workdir="${1#*=}" ;;
+    --workdir | --workdir=*) option workdir "a folder" "$@"; shift $((taken - 1)) ;;
     --dry-run) dry_run=true ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; fail "unknown argument: $1" ;;
   esac
   shift
 done
-[[ -n "$workdir" ]] || fail "--workdir is empty"
 [[ "$workdir" != *://* ]] || fail "--workdir $workdir: the quickstart writes to a local folder"
 
-# The gin files are found from the checkout, so everything runs there; the caller's relative paths must survive that.
-python="${PYTHON:-$root/.venv/bin/python}"
-[[ "$workdir" == /* ]] || workdir="$PWD/$workdir"
-[[ "$python" != */* || "$python" == /* ]] || python="$PWD/$python"
+# The gin files are found from the checkout, so everything runs there.
+python="$(interpreter)"
+workdir="$(local_folder "$workdir")"
 cd -- "$root"
-workdir="${workdir%/}"
-workdir="${workdir#"$root/"}"
-$dry_run || command -v -- "$python" >/dev/null || fail "cannot run $python: call \`make env\`, or set PYTHON to an interpreter"
-
-on_interrupt() {
-  echo >&2
-  echo "stopped; call the same command again to go on from here" >&2
-  exit 130
-}
+need_python "$python" env
 trap on_interrupt INT
-
-names=()
-seconds=()
-
-# stage NAME COMMAND...: runs one command, and remembers how long it took.
-stage() {
-  local name="$1" start=$SECONDS status=0
-  shift
-  if $dry_run; then
-    printf '%q ' "$@"
-    echo
-    return
-  fi
-  echo "== $name"
-  "$@" || status=$?
-  # A command that Ctrl-C ends may do so with its own status.
-  ((status != 130)) || on_interrupt
-  if ((status)); then
-    echo "error: \"$name\" ended with status $status; mend what it says above, then call the same command again" >&2
-    exit "$status"
-  fi
-  names+=("$name")
-  seconds+=("$((SECONDS - start))")
-}
-
-# bind DATASET CLASS: the argument that points a dataset of the gin file to this corpus.
-bind() {
-  local path="$corpus/$1"
-  path="${path//\\/\\\\}"
-  echo "--gin=$1/$2.path = \"${path//\"/\\\"}\""
-}
 
 web="$workdir/web"
 corpus="$workdir/corpus"
 bindings=()
 if [[ "$workdir" != runs/quickstart ]]; then
-  bindings=("$(bind m3w interleaved.InterleavedConfig)" "$(bind pairs pairs.PairsConfig)" "$(bind clips pairs.VideoConfig)")
+  bindings+=("$(bind m3w interleaved.InterleavedConfig "$corpus")" "$(bind pairs pairs.PairsConfig "$corpus")")
+  bindings+=("$(bind clips pairs.VideoConfig "$corpus")")
 fi
 
 stage "embedded web" "$python" -m data_pipelines.embedded_web "--output=$web"
@@ -104,10 +62,5 @@ stage "evaluation" "$python" -m flamingo_jax.evaluate "--workdir=$workdir" --dat
 $dry_run && exit 0
 
 echo
-total=0
-for i in "${!names[@]}"; do
-  printf '%-14s %5d s\n' "${names[i]}" "${seconds[i]}"
-  total=$((total + seconds[i]))
-done
-printf '%-14s %5d s\n' "together" "$total"
+print_times
 echo "report: $workdir/report.html"

@@ -7,12 +7,15 @@ import jax
 import pytest
 
 from flamingo_jax import config
+from flamingo_jax.parallel.topology import compiler_environment
 from flamingo_jax.training.run import RunConfig
 from tests import tiny_run
 
 
 def pytest_configure(config):
-    """Programs that several tests (and the processes that they start) share are compiled once."""
+    """Tests run on the CPU, and compile for TPUs. Programs that several tests, and processes of theirs, share are
+    compiled once."""
+    os.environ.update(compiler_environment())
     if hasattr(config, "cache"):  # not with `-p no:cacheprovider`
         folder = str(config.cache.mkdir("xla"))
         jax.config.update("jax_compilation_cache_dir", folder)

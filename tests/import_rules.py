@@ -11,7 +11,7 @@ LEVELS = (
     {"parallel", "interop", "html"},
     {"data"},
     {"training"},
-    {"inference"},
+    {"inference", "planning"},
     {"evaluation"},
     {"entry points"},
 )

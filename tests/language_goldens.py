@@ -12,15 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 from flax import traverse_util
 
-from flamingo_jax.interop.canonical import flatten_shapes, locate
+from flamingo_jax.interop.canonical import flatten_shapes, places
 from flamingo_jax.interop.language.families import Family, family_of
 from flamingo_jax.interop.layouts import Shape
 from flamingo_jax.interop.weight_map import WeightMap
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 
 FOLDER = Path(__file__).parent / "goldens"
 VARIANTS = {
@@ -75,12 +75,15 @@ def golden(case: str) -> Golden:
 @functools.cache
 def shapes(config: DecoderConfig) -> dict[str, Shape]:
     """The shape of each parameter by canonical name, from the module itself."""
+    flat = flatten_shapes(_leaves(config), _plan(config))
+    return {name.removeprefix("language_model/"): shape for name, shape in flat.items()}
+
+
+def _leaves(config: DecoderConfig) -> dict[str, Shape]:
     tokens = jnp.zeros((1, 2), jnp.int32)
     variables = jax.eval_shape(_decoder(config).init, jax.random.key(0), tokens, context(tokens, np.ones((1, 2), int)))
     leaves = traverse_util.flatten_dict(nn.meta.unbox(variables)["params"], sep="/")
-    stacked = {f"language_model/{path}": leaf.shape for path, leaf in leaves.items()}
-    flat = flatten_shapes(stacked, _plan(config))
-    return {name.removeprefix("language_model/"): shape for name, shape in flat.items()}
+    return {f"language_model/{path}": leaf.shape for path, leaf in leaves.items()}
 
 
 def parameters(config: DecoderConfig, weights: WeightMap, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -94,9 +97,10 @@ def parameters(config: DecoderConfig, weights: WeightMap, tensors: Mapping[str, 
 
 def stacked(config: DecoderConfig, found: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Canonical parameters as the variables of a decoder without blocks."""
+    where = places(_leaves(config), _plan(config))
     leaves: dict[str, dict[tuple[int, ...], np.ndarray]] = {}
     for name, array in found.items():
-        path, index = locate(f"language_model/{name}", _plan(config))
+        path, index = where[f"language_model/{name}"]
         leaves.setdefault(path.removeprefix("language_model/"), {})[index] = array
     flat = {path: np.stack([at[i] for i in sorted(at)]) if () not in at else at[()] for path, at in leaves.items()}
     return {"params": traverse_util.unflatten_dict(flat, sep="/")}

@@ -80,4 +80,4 @@ def vision_size(vision) -> int:
     """Parameters of an encoder."""
     images = jax.ShapeDtypeStruct((1, 64, 64, 3), np.uint8)
     shapes = jax.eval_shape(vision.make("float32").init, jax.random.key(0), images)
-    return sum(leaf.size for leaf in jax.tree.leaves(shapes))
+    return sum(leaf.size for leaf in jax.tree.leaves(shapes["params"]))

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Int
 
 from flamingo_jax.inference.cache import empty_cache
-from flamingo_jax.models.attention import causal_mask, image_causal_mask
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.models.language.layer import Context
+from flamingo_jax.models.masks import causal_mask, image_causal_mask
+from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.training.state import Params
 
 
@@ -25,7 +26,7 @@ def make_greedy(
     num_latents = model.config.resampler.num_latents
 
     def generate(params: Params, prompt: Mapping[str, Array]) -> Int[Array, "batch new"]:
-        variables = {"params": params}
+        variables = as_variables(params)
         batch, length = prompt["tokens"].shape
         num_images = prompt["images"].shape[1]
         slots = length + max_new_tokens

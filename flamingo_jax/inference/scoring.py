@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.training.state import Params
-from flamingo_jax.training.step import model_inputs, token_losses
+from flamingo_jax.training.step import model_inputs
 
 
 @functools.lru_cache(maxsize=8)
@@ -17,7 +18,7 @@ def make_scorer(model: Flamingo) -> Callable[[Params, Mapping[str, Array]], Floa
     """The compiled function of (parameters, the model's inputs): negative log-likelihood of each token, in nats."""
 
     def score(params: Params, batch: Mapping[str, Array]) -> Float[Array, "batch length"]:
-        return token_losses(model.apply({"params": params}, **model_inputs(batch)), batch["tokens"])
+        return model.apply(as_variables(params), **model_inputs(batch), loss_chunk=0)
 
     return jax.jit(score)
 

@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import Sequence
 
+import jax
 from etils import epath
 
 from flamingo_jax import config as config_lib
@@ -14,10 +15,13 @@ from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.tokenizer import Tokenizer
 from flamingo_jax.inference.greedy import make_greedy
 from flamingo_jax.inference.prompts import prompt_batch
+from flamingo_jax.models.attention_kernels import runs_on
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.checkpoints import Checkpoints
+from flamingo_jax.training.design import Design
 from flamingo_jax.training.freezing import merge
-from flamingo_jax.training.run import RunConfig, run_tokenizer, set_up
+from flamingo_jax.training.run import RunConfig, run_tokenizer
+from flamingo_jax.training.setup import set_up
 from flamingo_jax.training.state import Params
 
 
@@ -61,9 +65,9 @@ class Session:
         Raises:
           ConfigError, CheckpointError, WeightsError, TokenizerError: what is missing or does not fit.
         """
-        run = load_run(workdir)
+        run = _for_this_machine(load_run(workdir))
         tokenizer = run_tokenizer(run)  # before the weights, which take long
-        setup = set_up(run)
+        setup = set_up(Design.make(run))
         with Checkpoints(epath.Path(workdir), run.checkpoints) as checkpoints:
             step = checkpoints.latest
             if step is None:
@@ -71,12 +75,12 @@ class Session:
             state = checkpoints.restore(step, setup.state, setup.fingerprint, run.model)
         return cls(
             run,
-            setup.model,
+            setup.design.model,
             merge(state.params, setup.frozen),
             tokenizer,
             step,
-            setup.count(frozen=False),
-            setup.count(frozen=True),
+            setup.design.count(frozen=False),
+            setup.design.count(frozen=True),
         )
 
     @property
@@ -107,6 +111,13 @@ class Session:
     def greedy(self, max_new_tokens: int):
         """The compiled decoder for this many tokens, made once."""
         return _greedy(self.model, max_new_tokens, (self.tokenizer.eoc_id, self.tokenizer.eos_id))
+
+
+def _for_this_machine(run: RunConfig) -> RunConfig:
+    """The same model, without an attention kernel that the devices here do not run."""
+    if runs_on(run.model.attention, jax.default_backend()):
+        return run
+    return dataclasses.replace(run, model=dataclasses.replace(run.model, attention="xla"))
 
 
 @functools.lru_cache(maxsize=8)

@@ -3,7 +3,8 @@
 Weight maps, files of ours and fingerprints know canonical names alone (`language_model/layers/7/query/kernel`,
 `language_model/gated_cross_attention/1/attention_gate`, `vision_encoder/layers/3/up/bias`), so that the same weights
 serve a model with another cross-attention placement. The model itself scans over stacks
-(`language_model/groups/layers/query/kernel`, `[groups, every, ...]`). The two differ by leading axes alone.
+(`language_model/groups/layers/query/kernel`, `[groups, every, ...]`). The two differ by leading axes alone, and a path
+tells what those are: with the plan of the decoder, it gives the name of each element of its leaf.
 """
 
 import re
@@ -16,6 +17,9 @@ from flamingo_jax.interop.layouts import Shape
 from flamingo_jax.models.language.plan import LayerPlan
 
 _LANGUAGE = "language_model/"
+# A stack of an NFNet's blocks, `blocks_9_to_20/`, which by themselves are `block_7/`: what stands before it, the number
+# of its first, and what stands after it.
+_BLOCKS = re.compile(r"(vision_encoder/)blocks_(\d+)_to_\d+/(.*)")
 # How many axes each stack of a decoder has: its path within `language_model/` -> axes.
 _STACKS = {
     "head/": 1,
@@ -35,35 +39,12 @@ class Place(NamedTuple):
     index: tuple[int, ...]
 
 
-def locate(name: str, plan: LayerPlan) -> Place:
-    """The place of a parameter in a model with this plan.
-
-    Args:
-      name: canonical, within the whole model.
-      plan: of its decoder.
-
-    Raises:
-      IndexError: the plan has no such layer or block.
-    """
-    found = re.fullmatch(r"(.*?)\b(graft/layers|layers|gated_cross_attention)/(\d+)/(.*)", name)
-    if not found:
-        return Place(name, ())
-    before, kind, number, rest = found[1], found[2], int(found[3]), found[4]
-    if before != _LANGUAGE:
-        return Place(f"{before}{kind}/{rest}", (number,))
-    if kind == "layers":
-        part, index = _layer(number, plan)
-        return Place(f"{_LANGUAGE}{part}/{rest}", index)
-    if kind == "graft/layers":
-        _check_index(number, plan.graft, "grafted layers")
-        return Place(f"{_LANGUAGE}{kind}/{rest}", (number, 0))
-    part, index = _block(number, plan)
-    return Place(f"{_LANGUAGE}{part}/gated_cross_attention/{rest}", index)
-
-
 def canonical_name(place: Place, plan: LayerPlan) -> str:
-    """The inverse of `locate`."""
+    """The name of the parameter at `place` in a model whose decoder has this plan."""
     path, index = place
+    if blocks := _BLOCKS.fullmatch(path):
+        before, first, rest = blocks.groups()
+        return f"{before}block_{int(first) + index[0]}/{rest}"
     stack = _stack(path)
     if stack is None:
         return path
@@ -121,31 +102,9 @@ def _stack(path: str) -> str | None:
 
 
 def _stack_axes(path: str) -> int:
+    if _BLOCKS.fullmatch(path):
+        return 1
     stack = _stack(path)
     if stack is None:
         return 0
     return _STACKS[stack.removeprefix(_LANGUAGE)] if stack.startswith(_LANGUAGE) else 1
-
-
-def _layer(number: int, plan: LayerPlan) -> tuple[str, tuple[int, ...]]:
-    _check_index(number, plan.num_layers, "layers")
-    if number < plan.head:
-        return "head", (number,)
-    number -= plan.head
-    if number < plan.groups * plan.every:
-        return "groups/layers", divmod(number, plan.every)
-    return "tail/layers", (number - plan.groups * plan.every,)
-
-
-def _block(number: int, plan: LayerPlan) -> tuple[str, tuple[int, ...]]:
-    _check_index(number, plan.num_blocks, "gated cross-attention blocks")
-    if number < plan.groups:
-        return "groups", (number,)
-    if plan.tail and number == plan.groups:
-        return "tail", ()
-    return "graft", (number - plan.groups - (plan.tail > 0),)
-
-
-def _check_index(number: int, count: int, what: str) -> None:
-    if number >= count:
-        raise IndexError(f"there is no number {number} among {count} {what}")

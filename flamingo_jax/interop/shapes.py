@@ -16,6 +16,7 @@ from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 
 _SIDE = 64  # pixels of an image, enough for every encoder
 
@@ -38,8 +39,8 @@ def _canonical_shapes(model: Any) -> dict[str, Shape]:
         frames = jax.ShapeDtypeStruct((1, 1, 1), jnp.bool_)
         return flatten_shapes(_shapes(Flamingo(model), "", row, row, row, row, images, frames), model.plan)
     if isinstance(model, DecoderConfig):
-        plan, mask = LayerPlan(model.num_layers), jax.ShapeDtypeStruct((1, 1, 1, 1), jnp.bool_)
-        return flatten_shapes(_shapes(Decoder(model, plan), native.LANGUAGE, row, Context(row, mask)), plan)
+        plan, context = LayerPlan(model.num_layers), Context(row, causal_mask(row))
+        return flatten_shapes(_shapes(Decoder(model, plan), native.LANGUAGE, row, context), plan)
     images = jax.ShapeDtypeStruct((1, _SIDE, _SIDE, 3), jnp.uint8)
     return flatten_shapes(_shapes(model.make(jnp.dtype(jnp.float32)), native.VISION, images), LayerPlan(1))
 

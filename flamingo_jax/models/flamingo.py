@@ -7,13 +7,16 @@ import flax.linen as nn
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
-from flamingo_jax.models.attention import causal_mask, image_causal_mask
+from flamingo_jax.models.attention_kernels import KERNELS
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Cache, Context
 from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.layers import Projection
+from flamingo_jax.models.masks import causal_mask, image_causal_mask
+from flamingo_jax.models.remat import POLICIES
+from flamingo_jax.models.sharding import constrain
 
 
 class VisionConfig(Protocol):
@@ -54,6 +57,9 @@ class FlamingoConfig:
         (OpenFlamingo: (1,); IDEFICS: (0, 1, 0)).
       new_rows_init_std: initial standard deviation of their embeddings (not stated in the paper).
       dtype: what it computes in, "float32" or "bfloat16"; norms, softmax and logits are float32 in any case.
+      remat: which activations the language model's layers and blocks keep for the backward pass, see `models.remat`.
+      attention: the kernel of the language model's layers and blocks: "xla", or "cudnn", "flash" or "splash", which
+        `models.attention_kernels` describes. The vision encoder and the resampler use XLA's.
     """
 
     language: DecoderConfig
@@ -69,8 +75,14 @@ class FlamingoConfig:
     image_tokens: tuple[int, ...] = ()
     new_rows_init_std: float = 0.02
     dtype: str = "float32"
+    remat: str = "none"
+    attention: str = "xla"
 
     def __post_init__(self):
+        self._check_attention()
+        if self.remat not in POLICIES:
+            known = ", ".join(map(repr, POLICIES))
+            raise ValueError(f"FlamingoConfig.remat must be one of {known}, got {self.remat!r}")
         _ = self.plan  # refuses a placement that the language model has no layers for
         if not -1 <= self.end_of_chunk < self.num_new_tokens:
             raise ValueError(
@@ -81,6 +93,22 @@ class FlamingoConfig:
             raise ValueError(
                 f"FlamingoConfig.image_tokens is {self.image_tokens}; the new tokens are 0 to {self.num_new_tokens - 1}"
             )
+
+    def _check_attention(self) -> None:
+        """Refuses a kernel that could not do a single layer of the language model."""
+        if self.attention not in KERNELS:
+            known = ", ".join(map(repr, KERNELS))
+            raise ValueError(f"FlamingoConfig.attention must be one of {known}, got {self.attention!r}")
+        reason = ""
+        if self.attention == "cudnn" and jnp.dtype(self.dtype).itemsize > 2:
+            reason = f"computes in 16 bits, and FlamingoConfig.dtype is {self.dtype!r}: set 'bfloat16'"
+        elif self.attention in ("cudnn", "flash") and self.language.attention_softcap:
+            reason = "cannot cap scores (DecoderConfig.attention_softcap): set 'splash' on TPUs, else 'xla'"
+        elif self.attention == "splash" and self.language.positions in ("alibi", "relative"):
+            positions = self.language.positions
+            reason = f"cannot add to scores, as DecoderConfig.positions = {positions!r} does: set 'flash'"
+        if reason:
+            raise ValueError(f"FlamingoConfig.attention = {self.attention!r} {reason}")
 
     @property
     def plan(self) -> LayerPlan:
@@ -103,30 +131,48 @@ class Flamingo(nn.Module):
                 (config.language.width,), ("resampler_embed", "visual_embed"), dtype=dtype
             )
         self.language_model = Decoder(
-            config.language, config.plan, config.cross_attention, config.num_new_tokens, config.new_rows_init_std, dtype
+            config.language,
+            config.plan,
+            config.cross_attention,
+            config.num_new_tokens,
+            config.new_rows_init_std,
+            dtype,
+            config.remat,
+            config.attention,
         )
 
+    def encode_pixels(
+        self, pixels: UInt8[Array, "count height width 3"]
+    ) -> Float[Array, "count positions encoder_width"]:
+        """What the vision encoder makes of some images or frames."""
+        features = self.vision_encoder(constrain(pixels, "image_batch", None, None, None))
+        return constrain(features, "image_batch", None, None)
+
     def encode_images(
-        self, images: UInt8[Array, "batch images frames height width 3"], frame_mask: Bool[Array, "batch images frames"]
+        self,
+        images: UInt8[Array, "batch images frames height width 3"],
+        frame_mask: Bool[Array, "batch images frames"],
+        features: Float[Array, "batch images frames positions encoder_width"] | None = None,
     ) -> Float[Array, "batch keys visual_width"]:
         """Visual tokens of each row's images, image by image: `keys` is `images * num_latents`.
 
-        Rows of no images have no keys: neither encoder nor resampler runs, and cross-attention adds exactly 0.
+        Rows of no images have no keys: neither encoder nor resampler runs, and cross-attention adds exactly 0. With the
+        `features` of the images given, as `encode_pixels` makes them, the encoder does not run either.
         """
-        config, (batch, count, frames) = self.config, images.shape[:3]
+        config, (batch, count, frames) = self.config, frame_mask.shape
         if not count:
             width = config.language.width if config.project_visual else config.resampler.width
             return jnp.zeros((batch, 0, width), config.dtype)
-        pixels = images.reshape(batch * count * frames, *images.shape[3:])
-        pixels = nn.with_logical_constraint(pixels, ("image_batch", None, None, None))
-        features = self.vision_encoder(pixels)
-        features = features.reshape(batch * count, frames, *features.shape[1:])
-        features = nn.with_logical_constraint(features, ("image_batch", None, None, None))
+        if features is None:
+            features = self.encode_pixels(images.reshape(batch * count * frames, *images.shape[3:]))
+        features = features.reshape(batch * count, frames, *features.shape[-2:])
+        features = constrain(features, "image_batch", None, None, None)
         visual = self.resampler(features, frame_mask.reshape(batch * count, frames))
         if config.project_visual:
-            visual = self.visual_projection(visual)
+            visual = self.visual_projection(constrain(visual, "image_batch", None, None))
+        visual = constrain(visual, "image_batch", None, None)
         visual = visual.reshape(batch, count * visual.shape[1], visual.shape[2])
-        return nn.with_logical_constraint(visual, ("batch", None, None))
+        return constrain(visual, "batch", None, None)
 
     def __call__(
         self,
@@ -134,16 +180,23 @@ class Flamingo(nn.Module):
         segment_ids: Int[Array, "batch length"],
         positions: Int[Array, "batch length"],
         image_index: Int[Array, "batch length"],
-        images: UInt8[Array, "batch images frames height width 3"],
+        images: UInt8[Array, "batch images frames height width 3"] | None,
         frame_mask: Bool[Array, "batch images frames"],
         image_first: Int[Array, "batch length"] | None = None,
-    ) -> Float[Array, "batch length vocab"]:
-        """Logits of the next token at each position. `image_index` and `image_first` as in `image_causal_mask`."""
-        media = self.encode_images(images, frame_mask)
-        num_images = images.shape[1]
+        features: Float[Array, "batch images frames positions encoder_width"] | None = None,
+        loss_chunk: int | None = None,
+    ) -> Float[Array, "batch length vocab"] | Float[Array, "batch length"]:
+        """Logits of the next token at each position. `image_index` and `image_first` as in `image_causal_mask`.
+
+        `features` stand for the images, see `encode_images`.
+        With `loss_chunk` the loss of each token instead, from the logits of so many positions at a time (0: all), see
+        `losses.token_losses`.
+        """
+        media = self.encode_images(images, frame_mask, features)
+        num_images = frame_mask.shape[1]
         media_mask = image_causal_mask(image_index, num_images, self.config.resampler.num_latents, image_first)
         context = Context(positions, causal_mask(segment_ids), 0, media, media_mask)
-        return self.language_model(tokens, context)[0]
+        return self.language_model(tokens, context, loss_chunk=loss_chunk)[0]
 
     def decode(
         self,

@@ -4,10 +4,13 @@ import dataclasses
 
 import flax.linen as nn
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from flamingo_jax.models.attention import attention
 from flamingo_jax.models.layers import NORMS, Projection, activation, scaled_init
+from flamingo_jax.models.masks import Mask
+from flamingo_jax.models.remat import keep
+from flamingo_jax.models.sharding import constrain, text_states
 
 MediaKeyValue = dict[str, Float[Array, "batch keys heads head_dim"]]
 GATES = ("tanh", "none")
@@ -63,17 +66,22 @@ class GatedCrossAttentionConfig:
 
 
 class GatedCrossAttentionBlock(nn.Module):
-    """`y += tanh(a) xattn(norm(y), media)`, then `y += tanh(b) dense(norm(y))`; a and b are learned."""
+    """`y += tanh(a) xattn(norm(y), media)`, then `y += tanh(b) dense(norm(y))`; a and b are learned.
+
+    Attributes:
+      attention: the kernel, see `attention_kernels`.
+    """
 
     config: GatedCrossAttentionConfig
     dtype: jnp.dtype = jnp.float32
+    attention: str = "xla"
 
     @nn.compact
     def __call__(
         self,
         y: Float[Array, "batch length width"],
         media: Float[Array, "batch keys visual_width"] | None,
-        media_mask: Bool[Array, "batch 1 length keys"],
+        media_mask: Mask,
         key_value: MediaKeyValue | None = None,
     ) -> tuple[Float[Array, "batch length width"], MediaKeyValue]:
         """Returns the new text states, and the keys and values of the media, for later tokens to reuse as `key_value`.
@@ -81,31 +89,40 @@ class GatedCrossAttentionBlock(nn.Module):
         With `key_value` given, `media` is not looked at.
         """
         key_value = self._key_value(media) if key_value is None else key_value
-        y = y + self._gated("attention_gate", self._attend(self._norm("query_norm")(y), key_value, media_mask))
+        attended = self._attend(self._norm("query_norm")(y), key_value, media_mask)
+        y = keep(text_states(y + self._gated("attention_gate", attended)), "branched")
         if self.config.dense:
-            y = y + self._gated("dense_gate", self._dense(self._norm("dense_norm")(y)))
+            y = text_states(y + self._gated("dense_gate", self._dense(self._norm("dense_norm")(y))))
         return y, key_value
 
     def _key_value(self, media: Float[Array, "batch keys visual_width"]) -> MediaKeyValue:
         if self.config.normalize_media:
-            media = self._norm("media_norm")(media)
+            media = self._norm("media_norm", "visual_embed")(media)
         heads, axes = self._heads, ("visual_embed", "heads", "head_dim")
         key, value = self._project(heads, axes, "key")(media), self._project(heads, axes, "value")(media)
+        key, value = (constrain(x, "batch", None, "heads", None) for x in (key, value))
+        key, value = keep(key, "key"), keep(value, "value")
         return {"key": self._head_norm("key_head_norm")(key), "value": value}
 
     def _attend(self, states, key_value: MediaKeyValue, mask):
         query = self._project(self._heads, ("embed", "heads", "head_dim"), "query")(states)
+        query = keep(constrain(query, "batch", None, "heads", None), "query")
         query = self._head_norm("query_head_norm")(query)
-        attended = attention(query, key_value["key"], key_value["value"], mask)
+        attended = attention(query, key_value["key"], key_value["value"], mask, kernel=self.attention)
         axes, init = ("heads", "head_dim", "embed"), self._output_init
-        return self._project((states.shape[-1],), axes, "output", contracted=2, kernel_init=init)(attended)
+        return self._project((states.shape[-1],), axes, "output", contracted=2, kernel_init=init)(
+            keep(attended, "attended")
+        )
 
     def _dense(self, states):
         config, width = self.config, states.shape[-1]
         hidden, axes, act = (config.hidden_width(width),), ("embed", "mlp"), activation(config.activation)
-        inner = self._project(hidden, axes, "dense_in")(states)
-        gate = act(self._project(hidden, axes, "dense_gate_in")(states)) if config.gated_dense else None
-        inner = act(inner) if gate is None else gate * inner
+
+        def widened(name):
+            return keep(constrain(self._project(hidden, axes, name)(states), "batch", None, "mlp"), "hidden")
+
+        inner = widened("dense_in")
+        inner = act(widened("dense_gate_in")) * inner if config.gated_dense else act(inner)
         return self._project((width,), ("mlp", "embed"), "dense_out", kernel_init=self._output_init)(inner)
 
     @property
@@ -119,8 +136,8 @@ class GatedCrossAttentionBlock(nn.Module):
     def _project(self, features, axes, name, **options) -> Projection:
         return Projection(features, axes, dtype=self.dtype, name=name, **options)
 
-    def _norm(self, name: str) -> nn.Module:
-        return NORMS[self.config.norm](self.config.norm_eps, self.dtype, name=name)
+    def _norm(self, name: str, axis: str = "embed") -> nn.Module:
+        return NORMS[self.config.norm](self.config.norm_eps, self.dtype, axis=axis, name=name)
 
     def _head_norm(self, name: str):
         if not self.config.qk_norm:

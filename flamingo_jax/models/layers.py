@@ -13,6 +13,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from flamingo_jax.models.quantized import scale_of
+
 Initializer = Callable[..., Array]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -56,8 +58,11 @@ class Projection(nn.Module):
         shape = (*x.shape[-self.contracted :], *self.features)
         init = nn.with_logical_partitioning(_flattened(self.kernel_init, self.contracted), self.axes)
         kernel = self.param("kernel", init, shape, jnp.float32)
+        scale = scale_of(self, "kernel", shape, self.axes, range(self.contracted))
         dims = tuple(range(x.ndim - self.contracted, x.ndim)), tuple(range(self.contracted))
         y = jax.lax.dot_general(x.astype(self.dtype), kernel.astype(self.dtype), (dims, ((), ())))
+        if scale is not None:
+            y = (y.astype(jnp.float32) * scale.reshape(self.features)).astype(self.dtype)
         if not self.use_bias:
             return y
         init = nn.with_logical_partitioning(nn.initializers.zeros, self.axes[self.contracted :])

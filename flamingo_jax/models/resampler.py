@@ -63,4 +63,4 @@ class PerceiverResampler(nn.Module):
         latents = initial_latents(self, len(features))
         mask = jnp.pad(seen, ((0, 0), (0, config.num_latents)), constant_values=True)[:, None, None]
         latents, _ = PerceiverLayer.stacked(config, self.dtype, 2)(latents, features, mask)
-        return LayerNorm(config.norm_eps, self.dtype, name="final_norm")(latents)
+        return LayerNorm(config.norm_eps, self.dtype, axis="resampler_embed", name="final_norm")(latents)

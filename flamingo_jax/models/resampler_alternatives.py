@@ -83,7 +83,9 @@ class TransformerResampler(nn.Module):
         x = jnp.concatenate([features, initial_latents(self, len(features))], axis=1)
         mask = jnp.pad(seen, ((0, 0), (0, config.num_latents)), constant_values=True)[:, None, None]
         x, _ = TransformerLayer.stacked(config, self.dtype, 1)(x, mask)
-        return LayerNorm(config.norm_eps, self.dtype, name="final_norm")(x[:, -config.num_latents :])
+        return LayerNorm(config.norm_eps, self.dtype, axis="resampler_embed", name="final_norm")(
+            x[:, -config.num_latents :]
+        )
 
 
 class MlpResampler(nn.Module):
@@ -105,7 +107,7 @@ class MlpResampler(nn.Module):
         shares = _shares(x.shape[1], config.num_latents) * seen[:, None]
         shares = shares / jnp.maximum(jnp.sum(shares, axis=-1, keepdims=True), 1e-6)
         x = jnp.einsum("blf,bfw->blw", shares.astype(self.dtype), x)
-        return LayerNorm(config.norm_eps, self.dtype, name="final_norm")(x)
+        return LayerNorm(config.norm_eps, self.dtype, axis="resampler_embed", name="final_norm")(x)
 
 
 def _shares(features: int, tokens: int) -> Float[np.ndarray, "tokens features"]:

@@ -9,6 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from flamingo_jax.models.attention import attention
 from flamingo_jax.models.layers import LayerNorm, Projection, activation
+from flamingo_jax.models.quantized import SCALES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ class ResamplerLayer(nn.Module):
         """
         layers = nn.scan(
             cls,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, SCALES: 0},
             split_rngs={"params": True},
             in_axes=(nn.broadcast,) * constants,
             length=config.num_layers,
@@ -79,7 +80,7 @@ class ResamplerLayer(nn.Module):
         )
         return layers(config, dtype, name="layers")
 
-    def norm(self, name: str, axis: str = "embed") -> LayerNorm:
+    def norm(self, name: str, axis: str = "resampler_embed") -> LayerNorm:
         """A layer norm."""
         return LayerNorm(self.config.norm_eps, self.dtype, axis=axis, name=name)
 
@@ -91,13 +92,15 @@ class ResamplerLayer(nn.Module):
         qk_norm: bool = False,
     ) -> Float[Array, "batch queries width"]:
         """Multi-head attention of normed states; `qk_norm` is a layer norm over each head of queries and keys."""
-        heads, axes = (self.config.num_heads, self.config.head_dim), ("resampler_embed", "heads", "head_dim")
+        heads, axes = (self.config.num_heads, self.config.head_dim), ("resampler_embed", "resampler_heads", "head_dim")
         query = self._project(heads, axes, "query")(queries)
         key, value = (self._project(heads, axes, name)(sources) for name in ("key", "value"))
         if qk_norm:
             query = self.norm("query_head_norm", "head_dim")(query)
             key = self.norm("key_head_norm", "head_dim")(key)
-        output = self._project((queries.shape[-1],), ("heads", "head_dim", "resampler_embed"), "output", contracted=2)
+        output = self._project(
+            (queries.shape[-1],), ("resampler_heads", "head_dim", "resampler_embed"), "output", contracted=2
+        )
         return output(attention(query, key, value, mask))
 
     def dense(self, x: Float[Array, "batch length width"]) -> Float[Array, "batch length width"]:
@@ -105,9 +108,9 @@ class ResamplerLayer(nn.Module):
         width = x.shape[-1]
         states = self.norm("dense_norm")(x)
         hidden = (width * self.config.hidden_multiplier,)
-        states = self._project(hidden, ("resampler_embed", "mlp"), "dense_in")(states)
+        states = self._project(hidden, ("resampler_embed", "resampler_mlp"), "dense_in")(states)
         states = activation(self.config.activation)(states)
-        return self._project((width,), ("mlp", "resampler_embed"), "dense_out")(states)
+        return self._project((width,), ("resampler_mlp", "resampler_embed"), "dense_out")(states)
 
     def _project(self, features, axes, name, **options) -> Projection:
         return Projection(features, axes, dtype=self.dtype, name=name, **options)

@@ -53,15 +53,21 @@ def batch_sharding(mesh: Mesh, rules: Rules) -> NamedSharding:
     return NamedSharding(mesh, nn.logical_to_mesh_axes(("batch",), list(rules)))
 
 
-def check_batches(sizes: Mapping[str, int], mesh: Mesh, rules: Rules) -> None:
-    """Raises ConfigError if a dataset's batch does not divide evenly over the devices that share it."""
+def check_batches(sizes: Mapping[str, int], mesh: Mesh, rules: Rules, microbatches: Mapping[str, int] = {}) -> None:
+    """Raises ConfigError if a dataset's (micro)batch does not divide evenly over the devices that share it."""
     entry = batch_sharding(mesh, rules).spec[0]
     names = (entry,) if isinstance(entry, str) else entry or ()
     parts = math.prod(mesh.shape[name] for name in names)
-    uneven = {name: size for name, size in sizes.items() if size % parts}
+    uneven = [name for name, size in sizes.items() if size % (parts * microbatches.get(name, 1))]
     if uneven:
-        listed = ", ".join(f"{name} ({size})" for name, size in uneven.items())
-        raise ConfigError(f"batch sizes must be multiples of {parts} on this mesh ({', '.join(names)}): {listed}")
+        listed = ", ".join(
+            f"{name} ({sizes[name]})" + (f" in {microbatches[name]} microbatches" if name in microbatches else "")
+            for name in uneven
+        )
+        raise ConfigError(
+            f"the rows of a batch, or of each microbatch, must be a multiple of {parts} on this mesh "
+            f"({', '.join(names)}): {listed}"
+        )
 
 
 def replicated(mesh: Mesh) -> NamedSharding:

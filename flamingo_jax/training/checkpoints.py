@@ -16,6 +16,9 @@ from etils import epath
 from flamingo_jax import config as config_lib
 from flamingo_jax.training.state import TrainState
 
+AT_RUN_TIME = {"attention", "dtype", "remat"}
+"""Fields of `FlamingoConfig` that say how a model is computed, and not which model it is."""
+
 
 class CheckpointError(RuntimeError):
     """A checkpoint could not be written, or may not be used; the message says why and what to do."""
@@ -117,7 +120,7 @@ class Checkpoints:
         if config is not None:
             saved = json.loads(facts["config"])["model"]
             now = json.loads(config_lib.to_json(config))
-            changed = sorted(key for key in now if saved.get(key) != now[key])
+            changed = sorted(key for key in now.keys() - AT_RUN_TIME if saved.get(key) != now[key])
             if changed:
                 raise CheckpointError(
                     f"the checkpoint of step {step} in {self._dir} is of another model (changed: "

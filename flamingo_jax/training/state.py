@@ -23,10 +23,17 @@ class TrainState(NamedTuple):
     opt_state: optax.OptState
 
 
+def abstract_variables(model: Flamingo) -> dict[str, Params]:
+    """Shapes of all parameters ("params") and of the scales of those that can be stored in 8 bits ("scales").
+
+    Boxed with their logical axes; nothing is computed.
+    """
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), **_smallest_inputs()))
+
+
 def abstract_params(model: Flamingo) -> Params:
-    """Shapes of all parameters, boxed with their logical axes, without computing anything."""
-    variables = jax.eval_shape(lambda: model.init(jax.random.key(0), **_smallest_inputs()))
-    return variables["params"]
+    """Shapes of all parameters, boxed with their logical axes."""
+    return abstract_variables(model)["params"]
 
 
 def flat_shapes(params: Params) -> dict[str, jax.ShapeDtypeStruct]:

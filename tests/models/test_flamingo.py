@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionBlock, GatedCrossAttentionConfig
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 from flamingo_jax.models.resampler import PerceiverResampler, PerceiverResamplerConfig
 from tests import tiny
 

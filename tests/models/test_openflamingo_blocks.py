@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from flamingo_jax.models.attention import image_causal_mask
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionBlock, GatedCrossAttentionConfig
+from flamingo_jax.models.masks import image_causal_mask
 from flamingo_jax.models.resampler import PerceiverResampler, PerceiverResamplerConfig
 
 GOLDEN = np.load(Path(__file__).parents[1] / "goldens" / "openflamingo_blocks.npz")

@@ -91,8 +91,10 @@ def test_parameter_names_and_axes():
     }
     specs = traverse_util.flatten_dict(nn.get_partition_spec(boxed), sep="/")
     assert all(len(spec) == len(shapes[name]) for name, spec in specs.items())
-    assert specs["layers/query/kernel"] == jax.sharding.PartitionSpec("layers", "visual_embed", "heads", "head_dim")
-    assert specs["layers/up/kernel"] == jax.sharding.PartitionSpec("layers", "visual_embed", "mlp")
+    assert specs["layers/query/kernel"] == jax.sharding.PartitionSpec(
+        "layers", "visual_embed", "visual_heads", "head_dim"
+    )
+    assert specs["layers/up/kernel"] == jax.sharding.PartitionSpec("layers", "visual_embed", "visual_mlp")
 
 
 def test_patches_are_the_last_of_all_tokens(params):

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -14,22 +15,32 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def eight_devices(tiny_gin, tmp_path_factory) -> dict:
-    """The report that `eight_devices.py` prints."""
+    """The report that `eight_devices.py` prints of two sets of rules."""
+    return _report(tiny_gin, tmp_path_factory, "fsdp", "megatron_zero1")
+
+
+@pytest.fixture(scope="session")
+def eight_devices_again(tiny_gin, tmp_path_factory) -> dict:
+    """That of the other sets."""
+    return _report(tiny_gin, tmp_path_factory, "replicated", "fsdp_tensor")
+
+
+def _report(tiny_gin: Path, tmp_path_factory: pytest.TempPathFactory, *names: str) -> dict:
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent  # that of the session, which its workers share: one runs it, the others wait
-    report = folder / "eight_devices.json"
+    report = folder / f"eight_devices_{names[0]}.json"
     with (folder / "eight_devices.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not report.exists():
-            report.write_text(_run(tiny_gin))
+            report.write_text(_run(tiny_gin, names))
     return json.loads(report.read_text())
 
 
-def _run(tiny_gin: Path) -> str:
+def _run(tiny_gin: Path, names: Sequence[str]) -> str:
     # Its programs run once: compiling them less well takes a fraction of the time.
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-    command = [sys.executable, "-m", "tests.parallel.eight_devices", str(tiny_gin)]
+    command = [sys.executable, "-m", "tests.parallel.eight_devices", str(tiny_gin), *names]
     environment = os.environ | {"XLA_FLAGS": flags}
     done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

@@ -68,13 +68,15 @@ def test_batches_go_by_rows():
 
 def test_the_state_lies_as_the_rules_say_before_and_after_a_step(eight_devices):
     width, latents, path = 32, 24, "language_model/groups/gated_cross_attention/dense_in/kernel"
-    for mesh, parts in (("data", 1), ("fsdp", 4)):
-        report = eight_devices[mesh]
-        assert report["rows"] == [1, 12]  # 8 rows over 8 devices
+    # rules: parts over fsdp, over tensor, rows a device
+    expected = {"fsdp": (4, 1, 1), "megatron_zero1": (1, 2, 2)}
+    for rules, (fsdp, tensor, rows) in expected.items():
+        report = eight_devices[rules]
+        assert report["rows"] == [rows, 12]  # of 8
         assert report["after"] == report["before"]
-        assert report["before"][f"params/{path}"] == [2, width // parts, 4 * width]
-        assert report["before"]["params/resampler/latents"] == [4, latents // parts]
-        assert report["frozen"]["language_model/embedding"] == [258, width // parts]
+        assert report["before"][f"params/{path}"] == [2, width // fsdp, 4 * width // tensor]
+        assert report["before"]["params/resampler/latents"] == [4, latents // fsdp]
+        assert report["frozen"]["language_model/embedding"] == [258 // tensor, width // fsdp]
 
 
 def test_moments_lie_where_their_parameters_lie(eight_devices):
@@ -83,7 +85,14 @@ def test_moments_lie_where_their_parameters_lie(eight_devices):
     for moment in ("mu", "nu"):
         found = {path.partition(f"/{moment}/")[2]: shape for path, shape in layout.items() if f"/{moment}/" in path}
         assert found == params
-    assert any(shape != eight_devices["data"]["before"][f"params/{path}"] for path, shape in params.items())
+
+
+def test_zero1_cuts_moments_further_than_parameters(eight_devices):
+    layout = eight_devices["megatron_zero1"]["before"]
+    path = "language_model/groups/gated_cross_attention/dense_in/kernel"
+    assert layout[f"params/{path}"] == [2, 32, 64]
+    moments = [shape for name, shape in layout.items() if name.endswith(path) and not name.startswith("params/")]
+    assert moments == [[2, 16, 64], [2, 16, 64]]
 
 
 def test_a_rule_for_an_unknown_mesh_axis_is_refused(abstract):
@@ -93,5 +102,5 @@ def test_a_rule_for_an_unknown_mesh_axis_is_refused(abstract):
 
 def test_batches_that_do_not_divide_are_named():
     check_batches({"m3w": 16, "pairs": 8}, MESH, REPLICATED)
-    with pytest.raises(ConfigError, match=r"multiples of 8 on this mesh .*: pairs \(12\)"):
+    with pytest.raises(ConfigError, match=r"a multiple of 8 on this mesh .*: pairs \(12\)"):
         check_batches({"m3w": 16, "pairs": 12}, MESH, REPLICATED)

@@ -64,6 +64,16 @@ def _abandoned_now():
     gc.collect()
 
 
+def test_how_a_model_is_computed_may_change(tmp_path):
+    with Checkpoints(tmp_path, CONFIG) as checkpoints:
+        checkpoints.save(state(1), {"model": {"dtype": "float32", "num_new_tokens": 1}}, FINGERPRINT)
+        checkpoints.wait()
+        now = {"dtype": "bfloat16", "attention": "flash", "remat": "full", "num_new_tokens": 1}
+        assert same(checkpoints.restore(1, state(0), FINGERPRINT, now), state(1))
+        with pytest.raises(CheckpointError, match=r"another model \(changed: num_new_tokens\)"):
+            checkpoints.restore(1, state(0), FINGERPRINT, now | {"num_new_tokens": 3})
+
+
 def test_what_is_restored_is_what_was_saved(workdir):
     with Checkpoints(workdir, CONFIG) as checkpoints:
         assert checkpoints.latest == 2

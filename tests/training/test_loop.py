@@ -16,10 +16,11 @@ from flax import traverse_util
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.tokenizer import load_tokenizer
 from flamingo_jax.training.checkpoints import CheckpointConfig, CheckpointError, Checkpoints
+from flamingo_jax.training.design import Design
 from flamingo_jax.training.freezing import FROZEN
+from flamingo_jax.training.host_batches import HostBatches
 from flamingo_jax.training.loop import train
-from flamingo_jax.training.run import set_up
-from flamingo_jax.training.step import LossConfig, make_step
+from flamingo_jax.training.setup import set_up
 
 STEPS = 40  # of the tiny run
 
@@ -50,11 +51,11 @@ def test_a_run_leaves_what_it_should(tiny_config, finished):
 
 
 def test_frozen_leaves_are_untouched_and_have_no_optimizer_state(tiny_config, finished):
-    before = set_up(tiny_config)
+    before = set_up(Design.make(tiny_config))
     with Checkpoints(finished, tiny_config.checkpoints) as checkpoints:
         state = checkpoints.restore(STEPS, before.state, before.fingerprint, tiny_config.model)
     trainable = traverse_util.flatten_dict(state.params, sep="/")
-    assert set(trainable) == {path for path, label in before.labels.items() if label != FROZEN}
+    assert set(trainable) == {path for path, label in before.design.labels.items() if label != FROZEN}
     for path, leaf in traverse_util.flatten_dict(before.state.params, sep="/").items():
         assert np.abs(np.asarray(trainable[path]) - np.asarray(leaf)).max() > 0, f"{path} did not train"
     moments = sorted(leaf.shape for leaf in jax.tree.leaves(state.opt_state) if leaf.dtype != np.int32)
@@ -62,14 +63,13 @@ def test_frozen_leaves_are_untouched_and_have_no_optimizer_state(tiny_config, fi
 
 
 def test_training_leaves_the_frozen_arrays_bit_identical(tiny_config):
-    setup = set_up(tiny_config)
+    setup = set_up(Design.make(tiny_config))
     copies = jax.tree.map(np.array, setup.frozen)
     batch = Mixture(tiny_config.mixture, load_tokenizer(tiny_config.pretrained.tokenizer)).batch(0)
-    batch = {name: {key: value for key, value in part.items() if key != "skipped"} for name, part in batch.items()}
-    loss = LossConfig({"m3w": 1.0, "pairs": 0.2, "clips": 0.03})
-    step = jax.jit(make_step(setup.model, setup.optimizer, lambda _: 0.0, loss), donate_argnums=0)
-    state, _ = step(setup.state, setup.frozen, batch)
-    state, _ = step(state, setup.frozen, batch)
+    batch, state = HostBatches(setup.design).place(batch), setup.state
+    with setup.design.scope():
+        for _ in range(2):
+            state, _ = setup.design.step(state, setup.frozen, batch)
     assert int(state.step) == 2
     jax.tree.map(np.testing.assert_array_equal, copies, jax.tree.map(np.asarray, setup.frozen))
 
@@ -132,7 +132,7 @@ def test_ctrl_c_saves_the_step_that_it_stopped_at(tiny_gin, finished, tmp_path):
 
 
 def test_other_frozen_weights_are_refused(tiny_config, finished):
-    setup = set_up(tiny_config)
+    setup = set_up(Design.make(tiny_config))
     with (
         Checkpoints(finished, tiny_config.checkpoints) as checkpoints,
         pytest.raises(CheckpointError, match="other frozen weights"),

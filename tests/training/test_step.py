@@ -8,9 +8,10 @@ import pytest
 from flax import traverse_util
 
 from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.losses import token_losses
 from flamingo_jax.training.freezing import FROZEN, PAPER_RULES, label, split
 from flamingo_jax.training.state import TrainState, abstract_params, flat_shapes
-from flamingo_jax.training.step import LossConfig, gates, make_step, masked_sum, model_inputs, token_losses
+from flamingo_jax.training.step import LossConfig, StepOptions, gates, make_step, model_inputs
 from tests import tiny
 
 VOCABULARY, WIDTH = 11, 5
@@ -20,10 +21,15 @@ SGD = optax.sgd(1.0)  # the update is minus the gradient
 class Bigrams:
     """Stands where a Flamingo stands, small enough to compute by hand: logits of a token from the one before it."""
 
-    def apply(self, variables: dict, tokens, image_index, **others):
+    def apply(self, variables: dict, tokens, image_index, loss_chunk=None, **others):
         params = variables["params"]
         states = jnp.tanh(params["trained"]["table"][tokens] + params["fixed"]["bias"] * image_index[..., None])
-        return states @ params["fixed"]["outputs"]
+        logits = states @ params["fixed"]["outputs"]
+        return logits if loss_chunk is None else from_logits(logits, tokens)
+
+
+def from_logits(logits, tokens):
+    return token_losses(lambda x: [x], logits, tokens)
 
 
 def parts(seed: int = 0) -> tuple[dict, dict]:
@@ -121,15 +127,13 @@ def test_what_is_no_target_may_be_anything():
     first, second = (update({"a": x}, LossConfig({"a": 1.0}), trainable, frozen)[1]["loss"] for x in (part, changed))
     assert float(first) == float(second)
     logits = jnp.asarray([[[0.0, 0.0], [-jnp.inf, 0.0]]])
-    losses = token_losses(jnp.concatenate([logits, logits], axis=1), jnp.asarray([[0, 0, 0, 0]]))
+    losses = from_logits(jnp.concatenate([logits, logits], axis=1), jnp.asarray([[0, 0, 0, 0]]))
     np.testing.assert_allclose(losses, [[0.0, np.log(2), np.inf, np.log(2)]], rtol=1e-6)
-    total, count = masked_sum(losses, jnp.asarray([[False, True, False, True]]))
-    np.testing.assert_allclose((total, count), (2 * np.log(2), 2), rtol=1e-6)
 
 
 def test_large_logits_of_a_narrow_type_are_no_trouble():
     logits = jnp.asarray([[[300.0, 300.0, -300.0]] * 2], jnp.bfloat16)
-    losses = token_losses(logits, jnp.asarray([[0, 1]]))
+    losses = from_logits(logits, jnp.asarray([[0, 1]]))
     assert losses.dtype == jnp.float32
     np.testing.assert_allclose(losses, [[0.0, np.log(2)]], rtol=1e-4)
 
@@ -212,3 +216,20 @@ def test_gradients_of_the_whole_model_against_finite_differences(flamingo_step, 
     distance = 2e-2 / np.sqrt(direction.size)  # the loss is about 50, in float32: less would be lost in its rounding
     slope = (loss(distance) - loss(-distance)) / (2 * distance)
     np.testing.assert_allclose(np.sum(gradient.astype(np.float64) * direction), slope, rtol=0.02, atol=0.02)
+
+
+def test_ranges_of_images_are_not_looked_at_where_there_are_none():
+    """What attention kernels need to know: `image_first` is then `image_index`."""
+    given = []
+
+    class Looks(Bigrams):
+        def apply(self, variables, **inputs):
+            given.append("image_first" in inputs)
+            return super().apply(variables, **inputs)
+
+    trainable, frozen = parts()
+    part = batch(0, 2, 4) | {"image_first": np.zeros((2, 4), np.int32)}
+    for ranges in (False, True):
+        step = make_step(Looks(), SGD, lambda count: 0.0, LossConfig({"a": 1.0}), StepOptions(image_ranges=ranges))
+        step(TrainState(jnp.asarray(0), trainable, SGD.init(trainable)), frozen, {"a": part})
+    assert given == [False, True]

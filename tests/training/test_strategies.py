@@ -1,5 +1,6 @@
 """Every strategy of the mixture through step and loop."""
 
+import contextlib
 import dataclasses
 import json
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from flamingo_jax.data import mixture as mixture_module
 from flamingo_jax.data.document import Document, Text
 from flamingo_jax.data.merging import merge
 from flamingo_jax.data.text import TextConfig
+from flamingo_jax.models.losses import token_losses
 from flamingo_jax.parallel.mesh import make_mesh
 from flamingo_jax.training import loop
 from flamingo_jax.training.checkpoints import CheckpointConfig
@@ -40,7 +42,8 @@ class Bigrams:
         params = variables["params"]
         light = jnp.pad(images.max(axis=(2, 3, 4, 5), initial=0) / 255.0, ((0, 0), (1, 0)))
         seen = jnp.take_along_axis(light, image_index, axis=1)
-        return jnp.tanh(params["table"][tokens] + params["bias"] * seen[..., None]) @ params["outputs"]
+        states = jnp.tanh(params["table"][tokens] + params["bias"] * seen[..., None])
+        return token_losses(lambda x: [x @ params["outputs"]], states, tokens)
 
 
 def parameters():
@@ -120,17 +123,22 @@ def run(tiny_config, monkeypatch):
     datasets["text"] = TextConfig(path="text", batch_size=2, length=48, documents_per_row=2)
     monkeypatch.setattr(mixture_module, "open_source", lambda path, split: documents[path])
 
-    def set_up(config):
+    def design(config):
+        loss = LossConfig({name: dataset.weight for name, dataset in config.mixture.datasets}, config.loss_per)
+        step = jax.jit(make_step(Bigrams(), SGD, lambda count: 0.0, loss), donate_argnums=0)
+        mesh, scope = make_mesh(config.mesh), contextlib.nullcontext
+        return SimpleNamespace(config=config, mesh=mesh, step=step, scope=scope, shapes={}, labels={})
+
+    def set_up(design):
         trainable, frozen = parameters()
         state = TrainState(
             jnp.asarray(0), *(jax.tree.map(jnp.asarray, tree) for tree in (trainable, SGD.init(trainable)))
         )
-        return SimpleNamespace(
-            model=Bigrams(), mesh=make_mesh(config.mesh), optimizer=SGD, state=state, frozen=frozen,
-            fingerprint="bigrams", parameter_table="",
-        )  # fmt: skip
+        return SimpleNamespace(design=design, state=state, frozen=frozen, fingerprint="bigrams")
 
+    monkeypatch.setattr(loop, "Design", SimpleNamespace(make=design))
     monkeypatch.setattr(loop, "set_up", set_up)
+    monkeypatch.setattr(loop, "summary", lambda shapes, labels: "")
 
     def config(steps, **changes):
         changes = {"datasets": tuple(datasets.items()), "threads": 1, "max_skip_rate": 1.0} | changes

@@ -15,14 +15,19 @@ from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Cache, Context, DecoderLayer, LayerData, layer_data
 from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.language.positions import relative_encoding
+from flamingo_jax.models.language.table import Table
 from flamingo_jax.models.layers import NORMS
+from flamingo_jax.models.losses import token_losses
+from flamingo_jax.models.quantized import SCALES, scale_of
+from flamingo_jax.models.remat import rematerialized
+from flamingo_jax.models.sharding import text_states
 
 
 def _scan(module: type[nn.Module], length: int, axis: str = "layers") -> Any:
     """`module` stacked `length` times: parameters, caches and layer data get a leading axis, the context is shared."""
     return nn.scan(
         module,
-        variable_axes={"params": 0},
+        variable_axes={"params": 0, SCALES: 0},
         split_rngs={"params": True},
         in_axes=(nn.broadcast, 0, 0),
         out_axes=0,
@@ -38,13 +43,19 @@ class DecoderGroup(nn.Module):
     cross_attention: GatedCrossAttentionConfig
     length: int
     dtype: jnp.dtype = jnp.float32
+    remat: str = "none"
+    attention: str = "xla"
 
     @nn.compact
     def __call__(self, x, context: Context, cache: Cache | None, data: LayerData):
         """The cache's `media` holds the block's keys and values; without it they are made from `context.media`."""
-        block = GatedCrossAttentionBlock(self.cross_attention, self.dtype, name="gated_cross_attention")
+        block = rematerialized(GatedCrossAttentionBlock, self.remat, scanned=False)
+        block = block(
+            self.cross_attention, self.dtype, self.attention if cache is None else "xla", name="gated_cross_attention"
+        )
         x, media = block(x, context.media, context.media_mask, None if cache is None else cache.get("media"))
-        layers = _scan(DecoderLayer, self.length)(self.config, self.dtype, name="layers")
+        layer = rematerialized(DecoderLayer, self.remat, scanned=True)
+        layers = _scan(layer, self.length)(self.config, self.dtype, self.attention, name="layers")
         x, layer_cache = layers(x, context, None if cache is None else cache["layers"], data["layers"])
         return x, None if cache is None else {"layers": layer_cache, "media": media}
 
@@ -57,6 +68,7 @@ class Decoder(nn.Module):
       cross_attention: their config, needed if there are any.
       num_new_tokens: tokens appended to the vocabulary, with embedding rows of their own (`new_rows`).
       new_rows_init_std: their initial standard deviation (not stated in the paper).
+      attention: the kernel, see `attention_kernels`; with a cache it is XLA's.
     """
 
     config: DecoderConfig
@@ -65,6 +77,8 @@ class Decoder(nn.Module):
     num_new_tokens: int = 0
     new_rows_init_std: float = 0.02
     dtype: jnp.dtype = jnp.float32
+    remat: str = "none"
+    attention: str = "xla"
 
     @nn.compact
     def __call__(
@@ -73,10 +87,14 @@ class Decoder(nn.Module):
         context: Context,
         cache: Cache | None = None,
         last_only: bool = False,
-    ) -> tuple[Float[Array, "batch length vocab"], Cache | None]:
+        loss_chunk: int | None = None,
+    ) -> tuple[Float[Array, "batch length vocab"] | Float[Array, "batch length"], Cache | None]:
         """Logits are float32, over the pretrained vocabulary and then the new tokens.
 
-        `last_only` gives the last position's logits alone (`length` 1).
+        Args:
+          last_only: the last position's logits alone (`length` 1).
+          loss_chunk: the loss of each token instead of logits, as `losses.token_losses` has it, from the logits of so
+            many positions at a time; 0: of all at once.
         """
         config, plan = self.config, self.plan
         if plan.num_layers != config.num_layers:
@@ -91,8 +109,8 @@ class Decoder(nn.Module):
         x = _look_up(tokens, embedding, new_rows).astype(self.dtype) * config.embedding_scale
         if config.positions == "learned":
             places = self._table("position_embedding", "positions", config.max_length + config.position_offset)
-            x += places[context.positions + config.position_offset].astype(self.dtype)
-        x = nn.with_logical_constraint(x, ("batch", "length", "activation_embed"))
+            x += places.rows(context.positions + config.position_offset).astype(self.dtype)
+        x = text_states(x)
         context = _with_distances(context, config)
         data, new_cache = _grouped_data(config, plan), {}
         for name, part in self._parts().items():
@@ -101,17 +119,30 @@ class Decoder(nn.Module):
         if last_only:
             x = x[:, -1:]
         x = NORMS[config.norm](config.norm_eps, self.dtype, name="final_norm")(x)
-        logits = jnp.concatenate([_logits(x, table) for table in (outputs, new_outputs) if table is not None], axis=-1)
-        if config.logit_softcap:
-            logits = config.logit_softcap * jnp.tanh(logits / config.logit_softcap)
-        return logits, None if cache is None else new_cache
+        tables = [table for table in (outputs, new_outputs) if table is not None]
+
+        def logits(states):
+            found = [table.logits(states) for table in tables]
+            cap = config.logit_softcap
+            return [cap * jnp.tanh(part / cap) if cap else part for part in found]
+
+        if loss_chunk is not None:
+            return token_losses(logits, x, tokens, loss_chunk), None
+        return jnp.concatenate(logits(x), axis=-1), None if cache is None else new_cache
 
     def _parts(self) -> dict[str, nn.Module]:
         """The parts of the plan that there are, from the bottom up."""
         plan, parts = self.plan, {}
-        group = {"config": self.config, "cross_attention": self.cross_attention, "dtype": self.dtype}
+        group = {
+            "config": self.config,
+            "cross_attention": self.cross_attention,
+            "dtype": self.dtype,
+            "remat": self.remat,
+            "attention": self.attention,
+        }
         if plan.head:
-            parts["head"] = _scan(DecoderLayer, plan.head)(self.config, self.dtype, name="head")
+            layer = rematerialized(DecoderLayer, self.remat, scanned=True)
+            parts["head"] = _scan(layer, plan.head)(self.config, self.dtype, self.attention, name="head")
         if plan.groups:
             parts["groups"] = _scan(DecoderGroup, plan.groups, "groups")(length=plan.every, name="groups", **group)
         if plan.tail:
@@ -120,15 +151,17 @@ class Decoder(nn.Module):
             parts["graft"] = _scan(DecoderGroup, plan.graft, "groups")(length=1, name="graft", **group)
         return parts
 
-    def _table(self, name: str, axis: str, rows: int) -> Float[Array, "rows width"]:
-        init = nn.with_logical_partitioning(nn.initializers.normal(0.02), (axis, "embed"))
-        return self.param(name, init, (rows, self.config.width), jnp.float32)
+    def _table(self, name: str, axis: str, rows: int) -> Table:
+        axes, shape = (axis, "embed"), (rows, self.config.width)
+        rows = self.param(name, nn.with_logical_partitioning(nn.initializers.normal(0.02), axes), shape, jnp.float32)
+        # Each row is a channel: of the output in the product that makes logits, of its own in a look-up.
+        return Table(rows, scale_of(self, name, shape, axes, summed=(1,)))
 
-    def _new_rows(self, name: str) -> Float[Array, "new width"] | None:
+    def _new_rows(self, name: str) -> Table | None:
         if not self.num_new_tokens:
             return None
         init = nn.with_logical_partitioning(nn.initializers.normal(self.new_rows_init_std), ("new_tokens", "embed"))
-        return self.param(name, init, (self.num_new_tokens, self.config.width), jnp.float32)
+        return Table(self.param(name, init, (self.num_new_tokens, self.config.width), jnp.float32), None)
 
 
 def _with_distances(context: Context, config: DecoderConfig) -> Context:
@@ -148,15 +181,11 @@ def _grouped_data(config: DecoderConfig, plan: LayerPlan) -> LayerData:
     return data
 
 
-def _look_up(tokens, embedding, new_rows):
+def _look_up(tokens, embedding: Table, new_rows: Table | None):
     """Rows of the pretrained table, or of the new one for tokens past its end."""
-    vocab_size = embedding.shape[0]
-    rows = embedding[jnp.minimum(tokens, vocab_size - 1)]
+    vocab_size = embedding.table.shape[0]
+    rows = embedding.rows(jnp.minimum(tokens, vocab_size - 1))
     if new_rows is None:
         return rows
-    fresh = new_rows[jnp.clip(tokens - vocab_size, 0, new_rows.shape[0] - 1)]
+    fresh = new_rows.rows(jnp.clip(tokens - vocab_size, 0, new_rows.table.shape[0] - 1))
     return jnp.where((tokens >= vocab_size)[..., None], fresh.astype(rows.dtype), rows)
-
-
-def _logits(x: Float[Array, "batch length width"], table: Float[Array, "vocab width"]):
-    return jnp.einsum("blw,vw->blv", x, table.astype(x.dtype), preferred_element_type=jnp.float32)

@@ -6,12 +6,15 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from flamingo_jax.models.attention import attention
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.positions import alibi_slopes, relative_scores, rotary, rotary_frequencies
 from flamingo_jax.models.layers import NORMS, Projection, activation
+from flamingo_jax.models.masks import Mask
+from flamingo_jax.models.remat import keep
+from flamingo_jax.models.sharding import constrain, text_states
 
 Cache = dict[str, Any]
 LayerData = dict[str, Any]
@@ -28,10 +31,10 @@ class Context(NamedTuple):
     """
 
     positions: Int[Array, "batch length"]
-    self_mask: Bool[Array, "batch 1 length keys"]
+    self_mask: Mask
     slot: Int[Array, ""] | int = 0
     media: Float[Array, "batch keys visual_width"] | None = None
-    media_mask: Bool[Array, "batch 1 length keys"] | None = None
+    media_mask: Mask | None = None
     distance: Int[Array, "length keys"] | None = None
     relative: Float[Array, "ways width"] | None = None
 
@@ -48,10 +51,15 @@ def layer_data(config: DecoderConfig, num_layers: int) -> LayerData:
 
 
 class DecoderLayer(nn.Module):
-    """`x += attention(norm(x))`, then `x += dense(norm(x))`, as the config has it."""
+    """`x += attention(norm(x))`, then `x += dense(norm(x))`, as the config has it.
+
+    Attributes:
+      attention: the kernel, see `attention_kernels`; with a cache it is XLA's.
+    """
 
     config: DecoderConfig
     dtype: jnp.dtype = jnp.float32
+    attention: str = "xla"
 
     @nn.compact
     def __call__(
@@ -61,9 +69,9 @@ class DecoderLayer(nn.Module):
         attended, cache = self._attend(self._norm("attention_norm")(x), context, cache, data)
         attended = self._post_norm("attention_post_norm")(attended)
         # In parallel layers the dense branch does not see what attention found.
-        y = x if self.config.parallel_residual else x + attended
+        y = x if self.config.parallel_residual else keep(text_states(x + attended), "branched")
         dense = self._post_norm("dense_post_norm")(self._dense(self._norm("dense_norm")(y)))
-        return x + attended + dense, cache
+        return text_states(x + attended + dense), cache
 
     def _attend(self, states, context: Context, cache: Cache | None, data: LayerData):
         config = self.config
@@ -74,6 +82,9 @@ class DecoderLayer(nn.Module):
 
         query = heads(config.num_heads, "heads", "query")
         key, value = (heads(config.num_kv_heads, "kv_heads", name) for name in ("key", "value"))
+        query = constrain(query, "batch", None, "heads", None)
+        key, value = (constrain(x, "batch", None, "kv_heads", None) for x in (key, value))
+        query, key, value = (keep(x, name) for x, name in ((query, "query"), (key, "key"), (value, "value")))
         if config.qkv_clip:
             query, key, value = (jnp.clip(x, -config.qkv_clip, config.qkv_clip) for x in (query, key, value))
         if config.qk_norm:
@@ -85,15 +96,21 @@ class DecoderLayer(nn.Module):
             key = jax.lax.dynamic_update_slice(cache["key"], key, start)
             value = jax.lax.dynamic_update_slice(cache["value"], value, start)
             cache = {"key": key, "value": value}
-        mask = context.self_mask
-        if "window" in data:
-            mask = mask & (context.distance < data["window"])
         scale = config.attention_scale or config.head_dim**-0.5
         query, bias = self._bias(query, context, scale)
-        attended = attention(query, key, value, mask, bias, scale, config.attention_softcap)
+        mask, kernel = self._mask(context, data), self.attention if cache is None else "xla"
+        attended = attention(query, key, value, mask, bias, scale, config.attention_softcap, kernel)
         axes = ("heads", "head_dim", "embed")
         output = self._project((config.width,), axes, "output", contracted=2, use_bias=config.output_bias)
-        return output(attended), cache
+        return output(keep(attended, "attended")), cache
+
+    def _mask(self, context: Context, data: LayerData) -> Mask:
+        """Who sees whom in this layer. Windows are known to the compiler where that is possible: kernels need it."""
+        keys = context.self_mask.shape[-1]
+        windows = {window if window < keys else 0 for window in self.config.layer_windows}
+        if windows == {0}:
+            return context.self_mask
+        return context.self_mask.within(windows.pop() if len(windows) == 1 else data["window"])
 
     def _bias(self, query, context: Context, scale: float):
         """The query, and what positions add to the scores."""
@@ -116,12 +133,13 @@ class DecoderLayer(nn.Module):
     def _dense(self, states):
         config = self.config
         bias = {"use_bias": config.dense_bias}
-        up = self._project((config.hidden_width,), ("embed", "mlp"), "up", **bias)(states)
-        act = activation(config.activation)
-        if config.gated_dense:
-            hidden = act(self._project((config.hidden_width,), ("embed", "mlp"), "gate", **bias)(states)) * up
-        else:
-            hidden = act(up)
+
+        def widened(name):
+            hidden = self._project((config.hidden_width,), ("embed", "mlp"), name, **bias)(states)
+            return keep(constrain(hidden, "batch", None, "mlp"), "hidden")
+
+        up, act = widened("up"), activation(config.activation)
+        hidden = act(widened("gate")) * up if config.gated_dense else act(up)
         return self._project((config.width,), ("mlp", "embed"), "down", **bias)(hidden)
 
     def _project(self, features, axes, name, **options):

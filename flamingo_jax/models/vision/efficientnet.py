@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
+from flamingo_jax.models.quantized import scale_of
 from flamingo_jax.models.vision.convolution import convolution, depthwise
 
 
@@ -78,8 +79,11 @@ class ConvNorm(nn.Module):
             nn.with_logical_partitioning(nn.initializers.he_normal(), (None, None, "conv_in", "conv_out")),
             (self.kernel, self.kernel, 1 if self.depthwise else x.shape[-1], self.width),
         )
+        stored = scale_of(self, "kernel", kernel.shape, (None, None, "conv_in", "conv_out"), summed=(0, 1, 2))
         convolve = depthwise if self.depthwise else convolution
         x = convolve(x, kernel.astype(self.dtype), self.stride)
+        if stored is not None:
+            x = (x.astype(jnp.float32) * stored.reshape(-1)).astype(self.dtype)
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         inits = {"scale": ones, "bias": zeros, "mean": zeros, "variance": ones}
         scale, bias, mean, variance = (

@@ -3,17 +3,23 @@
 Architecture: "High-Performance Large-Scale Image Recognition Without Normalization" (Brock et al., 2021) and its public
 code (deepmind-research, `nfnets`). No layer normalizes its activations: weights are standardized, and constants keep
 the variance in check. Stochastic depth and dropout belong to the pretraining of the encoder and are not here.
+
+The equal blocks of a stage are scanned, with their parameters stacked: the program does not grow with depth.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Callable
+from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from flamingo_jax.models.layers import Projection, activation
+from flamingo_jax.models.quantized import SCALES
 from flamingo_jax.models.vision.convolution import convolution
 
 # One over the standard deviation of the activation of a standard normal variable (`nonlinearities` in nfnets/base.py).
@@ -96,6 +102,22 @@ class NFNetConfig:
                 inputs, variance = width, (1.0 if index == 0 else variance) + self.alpha**2
         return tuple(blocks)
 
+    @property
+    def runs(self) -> dict[str, tuple["BlockConfig", ...]]:
+        """The blocks again, in order, by the name of the module that holds them.
+
+        One by itself is `block_7`. Those after one another that keep the signal's shape, and so differ in `beta` alone,
+        are `blocks_8_to_20`.
+        """
+        runs, start = {}, 0
+        for transition, stage in itertools.groupby(self.blocks, lambda block: block.transition):
+            stage = list(stage)
+            for run in [[block] for block in stage] if transition else [stage]:
+                end = start + len(run)
+                runs[f"block_{start}" if len(run) == 1 else f"blocks_{start}_to_{end - 1}"] = tuple(run)
+                start = end
+        return runs
+
     def make(self, dtype: jnp.dtype, name: str | None = None) -> "NFNet":
         """The module."""
         return NFNet(self, dtype, name=name)
@@ -165,7 +187,10 @@ def _standardize(
 
 
 class NFBlock(nn.Module):
-    """A pre-activation bottleneck: 1 x 1, two grouped 3 x 3, 1 x 1, squeeze-and-excitation, and a learned skip gain."""
+    """A pre-activation bottleneck: 1 x 1, two grouped 3 x 3, 1 x 1, squeeze-and-excitation, and a learned skip gain.
+
+    `beta` is an argument, whatever the config has: a scan over blocks gives each its own.
+    """
 
     block: BlockConfig
     config: NFNetConfig
@@ -173,13 +198,13 @@ class NFBlock(nn.Module):
 
     @nn.compact
     def __call__(
-        self, x: Float[Array, "batch height width channels"]
-    ) -> Float[Array, "batch height2 width2 channels2"]:
+        self, x: Float[Array, "batch height width channels"], beta: Float[Array, ""]
+    ) -> tuple[Float[Array, "batch height2 width2 channels2"], None]:
         block, config = self.block, self.config
         options = {"config": config, "dtype": self.dtype}
         groups = block.bottleneck // config.group_width
         activate = scaled_activation(config)
-        inputs = activate(x) * block.beta
+        inputs = activate(x) * beta.astype(self.dtype)
         shortcut = x
         if block.transition:
             shortcut = inputs if block.stride == 1 else _halve(inputs)
@@ -191,7 +216,7 @@ class NFBlock(nn.Module):
         y = ScaledConvolution(block.width, 1, name="expand", **options)(activate(y))
         y *= 2 * self._excitation(y)[:, None, None]  # sigmoids are about a half
         gain = self.param("skip_gain", nn.with_logical_partitioning(nn.initializers.zeros, ()), (), jnp.float32)
-        return y * (gain.astype(jnp.float32) * config.alpha).astype(self.dtype) + shortcut
+        return y * (gain.astype(jnp.float32) * config.alpha).astype(self.dtype) + shortcut, None
 
     def _excitation(self, y: Float[Array, "batch height width channels"]) -> Float[Array, "batch channels"]:
         """Squeeze-and-excitation (Hu et al., 2018): a gate for each channel from the channels' means."""
@@ -215,6 +240,22 @@ def _halve(x: Float[Array, "batch height width channels"]) -> Float[Array, "batc
     return nn.avg_pool(x, (2, 2), (2, 2), "SAME", count_include_pad=False)
 
 
+def _scan(length: int) -> Any:
+    """`NFBlock` stacked `length` times: its parameters and `beta` get a leading axis.
+
+    By XLA's estimate (F6, 24 images of 320 pixels, TPU v5p) the scan costs 11% of the encoder's time, as the signal
+    goes to memory after each block; its program is a ninth in size, and compiles in a quarter of the time.
+    """
+    return nn.scan(
+        NFBlock,
+        variable_axes={"params": 0, SCALES: 0},
+        split_rngs={"params": True},
+        in_axes=0,
+        length=length,
+        metadata_params={nn.PARTITION_NAME: "layers"},
+    )
+
+
 class NFNet(nn.Module):
     """Images in, one feature vector for each 32 x 32 pixels out: the last convolution, activated."""
 
@@ -230,7 +271,11 @@ class NFNet(nn.Module):
         for index, (width, stride) in enumerate(zip(config.stem_widths, STEM_STRIDES, strict=True)):
             x = activate(x) if index else x
             x = ScaledConvolution(width, 3, stride=stride, name=f"stem_{index}", **options)(x)
-        for index, block in enumerate(config.blocks):
-            x = NFBlock(block, name=f"block_{index}", **options)(x)
+        for name, run in config.runs.items():
+            betas = np.asarray([block.beta for block in run], np.float32)
+            if len(run) == 1:
+                x, _ = NFBlock(run[0], name=name, **options)(x, betas[0])
+            else:
+                x, _ = _scan(len(run))(run[0], name=name, **options)(x, betas)
         x = activate(ScaledConvolution(config.output_width, 1, name="final", **options)(x))
         return x.reshape(x.shape[0], -1, x.shape[-1])

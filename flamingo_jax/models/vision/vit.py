@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
 from flamingo_jax.models.layers import LayerNorm, Projection, activation
+from flamingo_jax.models.quantized import SCALES
 from flamingo_jax.models.vision.interpolation import INTERPOLATIONS, resize_grid
 
 OUTPUTS = ("patches", "all")
@@ -118,19 +119,19 @@ class ViTLayer(nn.Module):
             init = nn.with_logical_partitioning(nn.initializers.ones, ("visual_embed",))
             return branch * self.param(name, init, (width,), jnp.float32).astype(self.dtype)
 
-        heads, axes = (config.num_heads, width // config.num_heads), ("visual_embed", "heads", "head_dim")
+        heads, axes = (config.num_heads, width // config.num_heads), ("visual_embed", "visual_heads", "head_dim")
         states = norm("attention_norm")(x)
         query, key, value = (project(heads, axes, name)(states) for name in ("query", "key", "value"))
         attended = jax.nn.dot_product_attention(query, key, value)  # unmasked: an image's tokens all see each other
-        attended = project((width,), ("heads", "head_dim", "visual_embed"), "output", 2)(attended)
+        attended = project((width,), ("visual_heads", "head_dim", "visual_embed"), "output", 2)(attended)
         x = x + scaled(attended, "attention_scale")
 
         states = norm("dense_norm")(x)
-        hidden, axes = (config.hidden_width,), ("visual_embed", "mlp")
+        hidden, axes = (config.hidden_width,), ("visual_embed", "visual_mlp")
         up = project(hidden, axes, "up")(states)
         act = activation(config.activation)
         up = act(project(hidden, axes, "gate")(states)) * up if config.gated_dense else act(up)
-        down = project((width,), ("mlp", "visual_embed"), "down")(up)
+        down = project((width,), ("visual_mlp", "visual_embed"), "down")(up)
         return x + scaled(down, "dense_scale"), None
 
 
@@ -159,7 +160,7 @@ class ViT(nn.Module):
             x = LayerNorm(config.norm_eps, self.dtype, axis="visual_embed", name="pre_norm")(x)
         layers = nn.scan(
             ViTLayer,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, SCALES: 0},
             split_rngs={"params": True},
             length=config.num_layers,
             metadata_params={nn.PARTITION_NAME: "layers"},

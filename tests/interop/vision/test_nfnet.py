@@ -11,11 +11,14 @@ import pytest
 from flax import linen as nn
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from flamingo_jax.interop.canonical import flatten_shapes, places
 from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_tensors
 from flamingo_jax.interop.vision import nfnet_haiku, nfnet_timm
 from flamingo_jax.interop.weight_map import check
+from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.vision.nfnet import VARIANTS, NFNetConfig
 
+PREFIX, NO_PLAN = "vision_encoder/", LayerPlan(1)
 GOLDENS = pathlib.Path(__file__).parents[2] / "goldens"
 SCHEMES = {"timm": nfnet_timm, "haiku": nfnet_haiku}
 
@@ -48,9 +51,16 @@ def specs_of(weights) -> dict[str, TensorSpec]:
 
 @functools.cache
 def our_shapes(config: NFNetConfig) -> dict[str, tuple[int, ...]]:
+    """By canonical name."""
+    return {name.removeprefix(PREFIX): shape for name, shape in flatten_shapes(stacked(config), NO_PLAN).items()}
+
+
+@functools.cache
+def stacked(config: NFNetConfig) -> dict[str, tuple[int, ...]]:
+    """The shapes of the model's leaves, by their paths within a whole model."""
     images = jax.ShapeDtypeStruct((1, 32, 32, 3), jnp.uint8)
     variables = nn.meta.unbox(jax.eval_shape(config.make(jnp.float32).init, jax.random.key(0), images))
-    return {name: leaf.shape for name, leaf in flatten_dict(variables["params"], sep="/").items()}
+    return {f"{PREFIX}{path}": leaf.shape for path, leaf in flatten_dict(variables["params"], sep="/").items()}
 
 
 def to_ours(peer) -> dict[str, np.ndarray]:
@@ -61,13 +71,22 @@ def to_ours(peer) -> dict[str, np.ndarray]:
     return params
 
 
+def to_variables(config: NFNetConfig, params) -> dict[str, dict]:
+    """Parameters by canonical name as the model holds them."""
+    leaves = {path: np.full(shape, np.nan, np.float32) for path, shape in stacked(config).items()}
+    for name, (path, index) in places(stacked(config), NO_PLAN).items():
+        leaves[path][index] = params[name.removeprefix(PREFIX)]
+    flat = {path.removeprefix(PREFIX): leaf for path, leaf in leaves.items()}
+    return {"params": unflatten_dict(flat, sep="/")}
+
+
 @pytest.mark.parametrize("name", SCHEMES)
 def test_features_are_the_peers(name):
     peer = golden(name)
     params = to_ours(peer)
     assert {key: value.shape for key, value in params.items()} == peer.ours
     apply = jax.jit(peer.config.make(jnp.float32).apply)
-    features = apply({"params": unflatten_dict(params, sep="/")}, peer.images)
+    features = apply(to_variables(peer.config, params), peer.images)
     batch, height, width, channels = peer.features.shape
     assert features.shape == (batch, height * width, channels) and channels == peer.config.output_width
     error = np.abs(features - peer.features.reshape(features.shape)).max() / np.abs(peer.features).max()

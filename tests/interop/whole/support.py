@@ -11,7 +11,7 @@ from etils import epath
 from flax import traverse_util
 
 from flamingo_jax import config as config_lib
-from flamingo_jax.interop.canonical import flatten_shapes, locate
+from flamingo_jax.interop.canonical import flatten_shapes, places
 from flamingo_jax.interop.files.tensors import TensorFile, TensorSpec
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
 from flamingo_jax.training.run import RunConfig
@@ -66,9 +66,11 @@ def logits(
     images: np.ndarray,
 ) -> np.ndarray:
     """Our logits `[rows, length, vocabulary]`, for rows that are padded where `mask` is 0, and still images."""
-    stacks = {path: np.full(shape, np.nan, np.float32) for path, shape in _leaves(config).items()}
+    leaves = _leaves(config)
+    where = places(leaves, config.plan)
+    stacks = {path: np.full(shape, np.nan, np.float32) for path, shape in leaves.items()}
     for name, parameter in parameters.items():
-        place = locate(name, config.plan)
+        place = where[name]
         stacks[place.path][place.index] = parameter
     frames = images[:, :, None]
     inputs = {

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from flax import linen as nn
 
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 from tests.families import FAMILIES
 
 SIZES = DecoderConfig(61, 32, 4, 4, 4, 8, 48, max_length=32)

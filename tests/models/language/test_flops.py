@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.language import decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.flops import forward_flops_per_token
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 from tests.families import FAMILIES
 
 SIZES = {

@@ -6,11 +6,11 @@ import jax
 import numpy as np
 from flax import linen as nn
 
-from flamingo_jax.models.attention import causal_mask
 from flamingo_jax.models.language.decoder import Decoder
 from flamingo_jax.models.language.decoder_config import DecoderConfig
 from flamingo_jax.models.language.layer import Context
 from flamingo_jax.models.language.plan import LayerPlan
+from flamingo_jax.models.masks import causal_mask
 
 CHINCHILLA = DecoderConfig(
     31, 24, 2, 3, 3, 10, 40, positions="relative", gated_dense=False, activation="gelu", norm_eps=1e-6
