@@ -84,10 +84,14 @@ start() {
     print_command setsid "${command[@]}"
     return
   fi
-  rm -f -- "$home/job.status"
+  rm -f -- "$home/job.status" "$home/job.pid"
   # Detached: the job goes on when the connection that started it is closed.
   setsid "${command[@]}" </dev/null >>"$home/train.log" 2>&1 &
-  echo "$!" >"$home/job.pid"
+  # The holder notes its own number: until its program is loaded, /proc shows it without a name, as if it were gone.
+  until [[ -e "$home/job.pid" ]]; do
+    kill -0 "$!" 2>/dev/null || [[ -e "$home/job.pid" ]] || fail "$(hostname): the job cannot be started; see the log"
+    sleep 0.1
+  done
   echo "$(hostname): started"
 }
 
@@ -95,6 +99,8 @@ start() {
 hold() {
   local chip="$1" status=0
   shift
+  echo "$$" >"$home/job.pid.new"
+  mv -- "$home/job.pid.new" "$home/job.pid"
   cd -- "$root"
   echo "== $(date --utc +%FT%TZ) $(hostname): $(quoted python -m flamingo_jax.train "$@")"
   launch/with_xla_flags.sh "$chip" "$home/venv/bin/python" -m flamingo_jax.train "$@" &

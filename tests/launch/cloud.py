@@ -52,8 +52,11 @@ case "$1 $2" in
   "-m flamingo_jax.train")
     echo "flags: $LIBTPU_INIT_ARGS"
     echo "training in $PWD"
+    exec {lock}>>"$BEHAVIOURS.lock"
+    flock "$lock"  # workers train at the same time: each takes a line of its own
     behaviour="$(head -n 1 "$BEHAVIOURS")"
     if (($(wc -l <"$BEHAVIOURS") > 1)); then sed -i 1d "$BEHAVIOURS"; fi
+    exec {lock}>&-
     eval "$behaviour"
     ;;
 esac
