@@ -9,13 +9,17 @@ import pytest
 from flamingo_jax import config
 from flamingo_jax.parallel.topology import compiler_environment
 from flamingo_jax.training.run import RunConfig
-from tests import tiny_run
+from tests import hasty, tiny_run
 
 
 def pytest_configure(config):
     """Tests run on the CPU, and compile for TPUs. Programs that several tests, and processes of theirs, share are
     compiled once."""
     os.environ.update(compiler_environment())
+    flags = os.environ.get("XLA_FLAGS", "")
+    os.environ["XLA_FLAGS"] = hasty.xla_flags(flags, libtpu=False)
+    jax.devices()  # JAX reads the flags here and never again; below is what libtpu and child processes read
+    os.environ["XLA_FLAGS"] = hasty.xla_flags(flags)
     if hasattr(config, "cache"):  # not with `-p no:cacheprovider`
         folder = str(config.cache.mkdir("xla"))
         jax.config.update("jax_compilation_cache_dir", folder)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from flamingo_jax.parallel.topology import compiler_environment
+from tests import hasty
 
 
 @pytest.fixture(scope="module")
 def report() -> dict:
-    flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
-    environment = os.environ | compiler_environment() | {"XLA_FLAGS": flags}
+    environment = os.environ | compiler_environment() | {"XLA_FLAGS": hasty.xla_flags(devices=8, libtpu=False)}
     command = [sys.executable, "-m", "tests.models.kernels_on_devices"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=600)

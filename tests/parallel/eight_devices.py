@@ -1,13 +1,14 @@
 """Training steps of the tiny model under sets of sharding rules, on meshes of 8 simulated devices.
 
-Run by conftest.py in a process of its own, with the gin file and the sets as arguments. Prints one JSON line: for each
-set the losses and the parameters after five steps against those of one device, and how the state lies.
+Run by conftest.py in a process of its own, with the gin file, the datasets and the sets as arguments. Prints one JSON
+line: for each set the losses and the parameters after five steps against those of one device, and how the state lies.
 """
 
 import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -28,6 +29,8 @@ MESHES = {
     "fsdp_tensor": {"data": 2, "fsdp": 2, "tensor": 2},
     "megatron_zero1": {"data": 2, "fsdp": 2, "tensor": 2},
 }
+JOINED = ("fsdp_tensor",)
+"""Sets under which pairs and clips go through the language model together, in two microbatches."""
 # A vocabulary, heads and hidden states that two devices can share; a bare layer and two groups of two: without a tail
 # there is less to compile.
 BINDINGS = [
@@ -41,14 +44,16 @@ BINDINGS = [
 ]
 
 
-def main(gin_file: str, *names: str) -> None:
-    alone = set_up(design(gin_file, [], {"data": 1}, jax.devices()[:1]))
+def main(gin_file: str, datasets: str, *names: str) -> None:
+    alone = set_up(design(gin_file, datasets, [], {"data": 1}, jax.devices()[:1]))
     start = flat(alone.state.params)
     losses, expected = run(alone)
     moved = {path: distance(start[path], leaf) for path, leaf in expected.items()}
     report = {"alone": {"losses": losses, "moved": moved}}
     for name in names:
-        setup = set_up(design(gin_file, [str(SHARDING / f"{name}.gin")], MESHES[name], jax.devices()))
+        changes = {"joined": (("pairs", "clips"),), "microbatches": {"pairs+clips": 2}} if name in JOINED else {}
+        rules = [str(SHARDING / f"{name}.gin")]
+        setup = set_up(design(gin_file, datasets, rules, MESHES[name], jax.devices(), **changes))
         before, frozen = layout(setup.state), layout(setup.frozen)
         losses, params = run(setup, after := {})
         report[name] = {
@@ -61,15 +66,19 @@ def main(gin_file: str, *names: str) -> None:
     print(json.dumps(report))
 
 
-def design(gin_file: str, sharding: list[str], sizes: dict[str, int], devices: list[jax.Device]) -> Design:
-    """The tiny run with 8 rows of each dataset, the clips in two microbatches."""
+def design(
+    gin_file: str, names: str, sharding: list[str], sizes: dict[str, int], devices: list[jax.Device], **changes: Any
+) -> Design:
+    """The tiny run with 16 rows of each of the datasets, and what changes about it."""
     found = config_lib.resolve(RunConfig, [gin_file, *sharding], BINDINGS)
     datasets = tuple(
-        (name, dataclasses.replace(dataset, batch_size=8, length=12)) for name, dataset in found.mixture.datasets
+        (name, dataclasses.replace(dataset, batch_size=16, length=12))
+        for name, dataset in found.mixture.datasets
+        if name in names.split(",")
     )
     mixture = dataclasses.replace(found.mixture, datasets=datasets)
     mesh = dataclasses.replace(found.mesh, **sizes)
-    return Design.make(dataclasses.replace(found, mixture=mixture, mesh=mesh), devices)
+    return Design.make(dataclasses.replace(found, mixture=mixture, mesh=mesh, **changes), devices)
 
 
 def run(setup: Setup, after: dict | None = None) -> tuple[list[float], dict[str, np.ndarray]]:

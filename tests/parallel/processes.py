@@ -21,8 +21,6 @@ class Processes(list[subprocess.Popen]):
             "FLAMINGO_COORDINATOR": f"127.0.0.1:{port}",
             "FLAMINGO_NUM_PROCESSES": str(count),
             "JAX_PLATFORMS": "cpu",
-            # Their programs run for a few steps: compiling them less well takes a fraction of the time.
-            "XLA_FLAGS": "--xla_backend_optimization_level=0",
         }
         for process in range(count):
             self.append(

@@ -57,7 +57,7 @@ def test_steps_on_eight_devices_are_the_steps_on_one(eight_devices, rules):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("rules", ["replicated", "fsdp_tensor"])
+@pytest.mark.parametrize("rules", list(MESHES))
 def test_so_they_are_with_the_other_rules(eight_devices_again, rules):
     compare(eight_devices_again, rules)
 

@@ -111,8 +111,18 @@ def shrink(run: RunConfig) -> RunConfig:
     )
 
 
-# They differ from others in sizes or data alone, and each compiles a program of its own.
-ALIKE = ("all_previous_images", "p_next_0", "p_next_1", "resampler_small", "resampler_large", "every_2nd")
+# They differ from others in sizes, first weights or data alone, and each compiles a program of its own.
+ALIKE = (
+    "all_previous_images",
+    "p_next_0",
+    "p_next_1",
+    "resampler_small",
+    "resampler_large",
+    "every_2nd",
+    "every_4th",
+    "language_unfrozen_pretrained",
+    "vision_unfrozen_pretrained",
+)
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,13 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from flamingo_jax.data.mixture import Mixture
-from flamingo_jax.data.tokenizer import load_tokenizer
+from flamingo_jax import config as config_lib
 from flamingo_jax.training.checkpoints import CheckpointConfig, CheckpointError, Checkpoints
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.freezing import FROZEN
-from flamingo_jax.training.host_batches import HostBatches
 from flamingo_jax.training.loop import train
-from flamingo_jax.training.setup import set_up
+from flamingo_jax.training.run import RunConfig
+from flamingo_jax.training.setup import Setup, set_up
 
 STEPS = 40  # of the tiny run
 
@@ -31,29 +30,56 @@ def losses(workdir: Path) -> dict[int, float]:
 
 
 @pytest.fixture(scope="module")
-def finished(tiny_config, tmp_path_factory) -> Path:
-    """The workdir of an uninterrupted run."""
-    workdir = tmp_path_factory.mktemp("finished")
-    assert train(tiny_config, str(workdir)) == tiny_config.steps
-    return workdir
+def gin_file(tiny_gin, tmp_path_factory) -> Path:
+    """The tiny run without one of its datasets: that much less to compile, again in each process."""
+    path = tmp_path_factory.mktemp("loop") / "loop.gin"
+    lines = tiny_gin.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if not line.startswith(("pairs.PairsConfig", '    ("pairs"'))))
+    return path
 
 
-def test_a_run_leaves_what_it_should(tiny_config, finished):
+@pytest.fixture(scope="module")
+def run_config(gin_file) -> RunConfig:
+    return config_lib.resolve(RunConfig, [str(gin_file)], [])
+
+
+@pytest.fixture(scope="module")
+def before(run_config) -> Setup:
+    """What a run begins with."""
+    return set_up(Design.make(run_config))
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(run_config, tmp_path_factory) -> tuple[Path, Setup]:
+    """The workdir of a run, and what it worked with."""
+    workdir, setups = tmp_path_factory.mktemp("finished"), []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("flamingo_jax.training.loop.set_up", lambda design: setups.append(set_up(design)) or setups[0])
+        seldom = dataclasses.replace(run_config, checkpoints=CheckpointConfig(every=1000))
+        assert train(seldom, str(workdir)) == STEPS
+    return workdir, setups[0]
+
+
+@pytest.fixture(scope="module")
+def finished(uninterrupted) -> Path:
+    return uninterrupted[0]
+
+
+def test_a_run_leaves_what_it_should(run_config, finished):
     assert sorted(losses(finished)) == list(range(1, STEPS + 1))
     assert list((finished / "tensorboard").iterdir())
     assert json.loads((finished / "config.json").read_text())["steps"] == STEPS
     line = json.loads((finished / "metrics.jsonl").read_text().splitlines()[0])
-    names = {"loss/m3w", "loss/pairs", "loss/clips", "grad_norm", "learning_rate", "gate/attention/2", "skipped/m3w"}
+    names = {"loss/m3w", "loss/clips", "grad_norm", "learning_rate", "gate/attention/2", "skipped/m3w"}
     assert names <= set(line)
-    with Checkpoints(finished, tiny_config.checkpoints) as checkpoints:
+    with Checkpoints(finished, run_config.checkpoints) as checkpoints:
         assert checkpoints.latest == STEPS
         assert set(checkpoints.facts(STEPS)) == {"step", "data_step", "frozen_fingerprint", "config"}
 
 
-def test_frozen_leaves_are_untouched_and_have_no_optimizer_state(tiny_config, finished):
-    before = set_up(Design.make(tiny_config))
-    with Checkpoints(finished, tiny_config.checkpoints) as checkpoints:
-        state = checkpoints.restore(STEPS, before.state, before.fingerprint, tiny_config.model)
+def test_frozen_leaves_are_untouched_and_have_no_optimizer_state(run_config, before, finished):
+    with Checkpoints(finished, run_config.checkpoints) as checkpoints:
+        state = checkpoints.restore(STEPS, before.state, before.fingerprint, run_config.model)
     trainable = traverse_util.flatten_dict(state.params, sep="/")
     assert set(trainable) == {path for path, label in before.design.labels.items() if label != FROZEN}
     for path, leaf in traverse_util.flatten_dict(before.state.params, sep="/").items():
@@ -62,27 +88,12 @@ def test_frozen_leaves_are_untouched_and_have_no_optimizer_state(tiny_config, fi
     assert moments == sorted([leaf.shape for leaf in trainable.values()] * 2)
 
 
-def test_training_leaves_the_frozen_arrays_bit_identical(tiny_config):
-    setup = set_up(Design.make(tiny_config))
-    copies = jax.tree.map(np.array, setup.frozen)
-    batch = Mixture(tiny_config.mixture, load_tokenizer(tiny_config.pretrained.tokenizer)).batch(0)
-    batch, state = HostBatches(setup.design).place(batch), setup.state
-    with setup.design.scope():
-        for _ in range(2):
-            state, _ = setup.design.step(state, setup.frozen, batch)
-    assert int(state.step) == 2
-    jax.tree.map(np.testing.assert_array_equal, copies, jax.tree.map(np.asarray, setup.frozen))
-
-
-def test_a_stopped_run_goes_on_with_the_same_losses(tiny_config, finished, tmp_path):
-    shorter = dataclasses.replace(tiny_config, steps=3)
-    train(shorter, str(tmp_path))
-    assert train(tiny_config, str(tmp_path)) == STEPS
-    assert losses(tmp_path) == losses(finished)
-    text = (tmp_path / "metrics.jsonl").read_text()
-    assert json.loads(text.splitlines()[3]) == {"event": "resume", "step": 3}
-    assert train(tiny_config, str(tmp_path)) == STEPS  # a third time there is nothing to do
-    assert (tmp_path / "metrics.jsonl").read_text() == text
+def test_training_leaves_the_frozen_arrays_bit_identical(before, uninterrupted):
+    jax.tree.map(
+        lambda old, new: np.testing.assert_array_equal(np.asarray(old), np.asarray(new)),
+        before.frozen,
+        uninterrupted[1].frozen,
+    )
 
 
 def command(gin_file: Path, workdir: Path, *bindings: str) -> list[str]:
@@ -101,49 +112,58 @@ def wait_for_step(process: subprocess.Popen, workdir: Path, step: int) -> None:
     raise AssertionError(f"no step {step} in time")
 
 
-def test_a_killed_process_resumes_with_the_losses_of_the_uninterrupted_run(tiny_gin, finished, tmp_path):
-    process = subprocess.Popen(command(tiny_gin, tmp_path), stderr=subprocess.PIPE, text=True)
-    wait_for_step(process, tmp_path, 9)
+def resumes(workdir: Path) -> list[int]:
+    """The steps that the run went on from."""
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    return [line["step"] for line in lines if line.get("event") == "resume"]
+
+
+def test_a_run_that_is_killed_and_stopped_has_the_losses_of_the_uninterrupted_one(
+    gin_file, run_config, finished, tmp_path
+):
+    relative = command(gin_file, Path("run"))  # a relative workdir, as people type it
+    workdir = tmp_path / "run"
+    process = subprocess.Popen(relative, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    wait_for_step(process, workdir, 9)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=60)
-    assert max(losses(tmp_path)) < STEPS
-    subprocess.run(command(tiny_gin, tmp_path), check=True, capture_output=True)
-    assert losses(tmp_path) == losses(finished)
-    events = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines() if "resume" in line]
-    assert len(events) == 1
-    # There is a checkpoint every other step, written in the background: that of step 6 is complete before 8's begins.
-    assert events[0]["step"] >= 6
+    reached = max(losses(workdir))
+    assert reached < STEPS
 
-
-def test_ctrl_c_saves_the_step_that_it_stopped_at(tiny_gin, finished, tmp_path):
-    relative = command(tiny_gin, Path("run"))  # a relative workdir, as people type it
     process = subprocess.Popen(relative, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    tmp_path = tmp_path / "run"
-    wait_for_step(process, tmp_path, 5)
-    process.send_signal(signal.SIGINT)
+    wait_for_step(process, workdir, reached + 2)
+    process.send_signal(signal.SIGINT)  # Ctrl-C saves the step that it stops at
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "run the same command again" in said
-    stopped_at = max(losses(tmp_path))
-    assert 5 <= stopped_at < STEPS
-    with Checkpoints(tmp_path, CheckpointConfig()) as checkpoints:
+    stopped_at = max(losses(workdir))
+    assert reached < stopped_at < STEPS
+    with Checkpoints(workdir, CheckpointConfig()) as checkpoints:
         assert checkpoints.latest == stopped_at
-    assert losses(tmp_path).items() <= losses(finished).items()
+    assert losses(workdir).items() <= losses(finished).items()
+
+    assert train(run_config, str(workdir)) == STEPS
+    assert losses(workdir) == losses(finished)
+    killed, stopped = resumes(workdir)
+    # There is a checkpoint every other step, written in the background: that of step 6 is complete before 8's begins.
+    assert 6 <= killed <= reached and stopped == stopped_at
+    text = (workdir / "metrics.jsonl").read_text()
+    assert train(run_config, str(workdir)) == STEPS  # now there is nothing to do
+    assert (workdir / "metrics.jsonl").read_text() == text
 
 
-def test_other_frozen_weights_are_refused(tiny_config, finished):
-    setup = set_up(Design.make(tiny_config))
+def test_other_frozen_weights_are_refused(run_config, before, finished):
     with (
-        Checkpoints(finished, tiny_config.checkpoints) as checkpoints,
+        Checkpoints(finished, run_config.checkpoints) as checkpoints,
         pytest.raises(CheckpointError, match="other frozen weights"),
     ):
-        checkpoints.restore(STEPS, setup.state, "0" * 64)
+        checkpoints.restore(STEPS, before.state, "0" * 64)
 
 
-def test_another_model_is_refused(tiny_config, finished):
-    model = dataclasses.replace(tiny_config.model, cross_attention_every=3)
+def test_another_model_is_refused(run_config, finished):
+    model = dataclasses.replace(run_config.model, cross_attention_every=3)
     with pytest.raises(CheckpointError, match=r"another model.*cross_attention_every"):
-        train(dataclasses.replace(tiny_config, model=model, steps=STEPS + 1), str(finished))
+        train(dataclasses.replace(run_config, model=model, steps=STEPS + 1), str(finished))
 
 
 @pytest.mark.parametrize("wrong", ["tokenizer", "dataset"])

@@ -66,8 +66,8 @@ def numpy_loss(trainable: dict, frozen: dict, part: dict) -> tuple[float, int]:
     return total, count
 
 
-def update(batches: dict, loss: LossConfig, trainable: dict, frozen: dict, step: int = 0):
-    step_fn = jax.jit(make_step(Bigrams(), SGD, lambda count: count * 10.0, loss))
+def update(batches: dict, loss: LossConfig, trainable: dict, frozen: dict, step: int = 0, **options):
+    step_fn = jax.jit(make_step(Bigrams(), SGD, lambda count: count * 10.0, loss, StepOptions(**options)))
     return step_fn(TrainState(jnp.asarray(step), trainable, SGD.init(trainable)), frozen, batches)
 
 
@@ -107,6 +107,22 @@ def test_accumulated_gradients_are_those_of_the_whole_weighted_sum(per):
     np.testing.assert_allclose(moved, gradient["trained"]["table"], rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(metrics["loss"], value, rtol=1e-5)
     np.testing.assert_allclose(metrics["grad_norm"], np.linalg.norm(gradient["trained"]["table"]), rtol=1e-5)
+
+
+@pytest.mark.parametrize("per", ["sequence", "token"])
+def test_each_dataset_has_its_own_number_of_microbatches(per):
+    """Whose rows have different numbers of targets, and whose sums make the same step as the whole batches do."""
+    trainable, frozen = parts()
+    batches = {"m3w": batch(0, 6, 9), "pairs": batch(1, 10, 4), "clips": batch(2, 1, 6)}
+    loss = LossConfig({"m3w": 1.0, "pairs": 0.2, "clips": 0.03}, per)
+    expected, expected_metrics = update(batches, loss, trainable, frozen)
+    state, metrics = update(batches, loss, trainable, frozen, microbatches={"m3w": 3, "pairs": 5})
+    assert metrics.keys() == expected_metrics.keys()
+    for name, value in expected_metrics.items():
+        np.testing.assert_allclose(metrics[name], value, rtol=1e-5, err_msg=name)
+    before, table = trainable["trained"]["table"], np.asarray(state.params["trained"]["table"])
+    assert np.abs(table - before).max() > 0.1
+    np.testing.assert_allclose(table, expected.params["trained"]["table"], rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("per", ["sequence", "token"])
