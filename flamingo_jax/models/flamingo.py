@@ -60,6 +60,9 @@ class FlamingoConfig:
       remat: which activations the language model's layers and blocks keep for the backward pass, see `models.remat`.
       attention: the kernel of the language model's layers and blocks: "xla", or "cudnn", "flash" or "splash", which
         `models.attention_kernels` describes. The vision encoder and the resampler use XLA's.
+      unroll: write the layers that a block serves one after another into the program, and not as a loop within the
+        loop over the blocks: the inner loop's weights are copied out of the outer one's before each use (on TPUs a
+        fifth of an 80B step, docs/sharding.md). Programs and compile times grow with `cross_attention_every`.
     """
 
     language: DecoderConfig
@@ -77,6 +80,7 @@ class FlamingoConfig:
     dtype: str = "float32"
     remat: str = "none"
     attention: str = "xla"
+    unroll: bool = False
 
     def __post_init__(self):
         self._check_attention()
@@ -139,6 +143,7 @@ class Flamingo(nn.Module):
             dtype,
             config.remat,
             config.attention,
+            config.unroll,
         )
 
     def encode_pixels(
@@ -181,20 +186,22 @@ class Flamingo(nn.Module):
         positions: Int[Array, "batch length"],
         image_index: Int[Array, "batch length"],
         images: UInt8[Array, "batch images frames height width 3"] | None,
-        frame_mask: Bool[Array, "batch images frames"],
+        frame_mask: Bool[Array, "batch images frames"] | None,
         image_first: Int[Array, "batch length"] | None = None,
         features: Float[Array, "batch images frames positions encoder_width"] | None = None,
+        media: Float[Array, "batch keys visual_width"] | None = None,
         loss_chunk: int | None = None,
     ) -> Float[Array, "batch length vocab"] | Float[Array, "batch length"]:
         """Logits of the next token at each position. `image_index` and `image_first` as in `image_causal_mask`.
 
-        `features` stand for the images, see `encode_images`.
+        `features`, or `media`, the visual tokens that `encode_images` gives, stand for the images.
         With `loss_chunk` the loss of each token instead, from the logits of so many positions at a time (0: all), see
         `losses.token_losses`.
         """
-        media = self.encode_images(images, frame_mask, features)
-        num_images = frame_mask.shape[1]
-        media_mask = image_causal_mask(image_index, num_images, self.config.resampler.num_latents, image_first)
+        if media is None:
+            media = self.encode_images(images, frame_mask, features)
+        num_latents = self.config.resampler.num_latents
+        media_mask = image_causal_mask(image_index, media.shape[1] // num_latents, num_latents, image_first)
         context = Context(positions, causal_mask(segment_ids), 0, media, media_mask)
         return self.language_model(tokens, context, loss_chunk=loss_chunk)[0]
 

@@ -109,6 +109,7 @@ class GatedCrossAttentionBlock(nn.Module):
         query = keep(constrain(query, "batch", None, "heads", None), "query")
         query = self._head_norm("query_head_norm")(query)
         attended = attention(query, key_value["key"], key_value["value"], mask, kernel=self.attention)
+        attended = constrain(attended, "batch", None, "heads", None)
         axes, init = ("heads", "head_dim", "embed"), self._output_init
         return self._project((states.shape[-1],), axes, "output", contracted=2, kernel_init=init)(
             keep(attended, "attended")

@@ -4,9 +4,9 @@ A layer's input is always kept; what a policy does not keep is computed again. F
 only their gradients would need is not kept under any policy.
 
     none     everything that the gradient reads: the fastest and largest
-    matmuls  the results of matrix products that the gradient reads (queries, keys, values, the states between a layer's
-             two branches, hidden states before their activation): norms, activations and the attention's scores are
-             computed again, no product with a weight is
+    matmuls  the results of matrix products that the gradient reads (queries, keys, values, scores of relative
+             positions, the states between a layer's two branches, hidden states before their activation): norms,
+             activations and the attention's scores are computed again, no product with a weight is
     attention  queries, keys and values, and the states between the two branches; the dense branch is computed again
     full     nothing but the input: a second forward pass
 """
@@ -18,7 +18,7 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 
 _ATTENTION = ("query", "key", "value", "attended", "branched")
-_NAMES = {"matmuls": (*_ATTENTION, "hidden"), "attention": _ATTENTION, "full": ()}
+_NAMES = {"matmuls": (*_ATTENTION, "bias", "hidden"), "attention": _ATTENTION, "full": ()}
 POLICIES = ("none", *_NAMES)
 
 keep = checkpoint_name

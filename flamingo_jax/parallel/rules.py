@@ -60,9 +60,10 @@ def check_batches(sizes: Mapping[str, int], mesh: Mesh, rules: Rules, microbatch
     parts = math.prod(mesh.shape[name] for name in names)
     uneven = [name for name, size in sizes.items() if size % (parts * microbatches.get(name, 1))]
     if uneven:
+        counts = {name: microbatches.get(name, 1) for name in uneven}
         listed = ", ".join(
-            f"{name} ({sizes[name]})" + (f" in {microbatches[name]} microbatches" if name in microbatches else "")
-            for name in uneven
+            f"{name} ({sizes[name]})" + (f" in {count} microbatches" if count > 1 else "")
+            for name, count in counts.items()
         )
         raise ConfigError(
             f"the rows of a batch, or of each microbatch, must be a multiple of {parts} on this mesh "

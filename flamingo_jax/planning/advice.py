@@ -11,7 +11,7 @@ from flamingo_jax.models.remat import POLICIES
 from flamingo_jax.parallel.rules import replicated
 from flamingo_jax.planning.memory import Memory, gradient_bytes, shard_bytes, usable
 from flamingo_jax.training.design import Design
-from flamingo_jax.training.step import Batch
+from flamingo_jax.training.step import Batch, passes
 
 _CHUNK = 64  # positions; fewer make products too small to fill a matrix unit
 _LONG = 512  # positions from which on attention's scores are worth a kernel that never writes them
@@ -144,11 +144,11 @@ def _more_chips(design: Design, memory: Memory, capacity: int) -> str:
 
 
 def _largest_part(design: Design, batch: Batch) -> tuple[str, int, int]:
-    """The dataset whose microbatch has the most positions on a device: its name, rows on a device, and length."""
-    rows = {
-        name: (part["tokens"].sharding.shard_shape(part["tokens"].shape)[0], part["tokens"].shape[1])
-        for name, part in batch.items()
-    }
+    """The pass whose microbatch has the most positions on a device: its name, rows on a device, and length."""
+    rows = {}
+    for name, datasets in passes(batch, design.config.joined).items():
+        tokens = [batch[each]["tokens"] for each in datasets]
+        rows[name] = (sum(x.sharding.shard_shape(x.shape)[0] for x in tokens), tokens[0].shape[1])
     name = max(rows, key=lambda each: math.prod(rows[each]) / design.config.microbatches.get(each, 1))
     return name, *rows[name]
 

@@ -28,7 +28,7 @@ from flamingo_jax.training.optimizer import make_optimizer, schedule
 from flamingo_jax.training.quantization import abstract_frozen
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.state import Params, TrainState, abstract_variables, flat_shapes
-from flamingo_jax.training.step import Batch, LossConfig, StepOptions, make_step
+from flamingo_jax.training.step import Batch, LossConfig, StepOptions, make_step, passes
 
 HOST_ONLY = ("skipped",)
 """Arrays of a batch that the step does not take."""
@@ -69,7 +69,12 @@ class Design:
         """
         mesh, rules = make_mesh(config.mesh, devices), config.mesh.rules
         sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
-        check_batches(sizes, mesh, rules, config.microbatches)
+        counts = {
+            each: config.microbatches.get(name, 1)
+            for name, datasets in passes(sizes, config.joined).items()
+            for each in datasets
+        }
+        check_batches(sizes, mesh, rules, counts)
         platform = mesh.devices.flat[0].platform
         if not runs_on(config.model.attention, platform):
             raise ConfigError(
@@ -111,11 +116,21 @@ class Design:
         config = self.config
         weights = {name: dataset.weight for name, dataset in config.mixture.datasets}
         ranges = any(dataset.images_seen == SEES_ALL for _, dataset in config.mixture.datasets)
-        options = StepOptions(config.microbatches, config.loss_chunk, config.image_chunk, _tree(self.moments), ranges)
+        options = StepOptions(
+            joined=config.joined,
+            microbatches=config.microbatches,
+            loss_chunk=config.loss_chunk,
+            image_chunk=config.image_chunk,
+            shardings=_tree(self.moments),
+            image_ranges=ranges,
+        )
         loss, rate = LossConfig(weights, config.loss_per), schedule(config.optimizer, config.steps)
         step = make_step(self.model, self.optimizer, rate, loss, options)
         kept = jax.tree.map(lambda leaf: leaf.sharding, self.state)
-        return jax.jit(step, donate_argnums=0, out_shardings=(kept, replicated(self.mesh)))
+        options = dict(config.compiler_options)
+        return jax.jit(
+            step, donate_argnums=0, out_shardings=(kept, replicated(self.mesh)), compiler_options=options or None
+        )
 
     @property
     def batches(self) -> dict[tuple[str, ...], Batch]:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, UInt8
 
 from flamingo_jax.models.sharding import constrain, parts_of
+from flamingo_jax.training.joining import together
 
 Encoder = Callable[[UInt8[Array, "count height width 3"]], Float[Array, "count positions width"]]
 
@@ -32,7 +33,7 @@ def encode_together(
             groups.setdefault((*shape, name if count % parts else ""), []).append(name)
     features = {}
     for names in groups.values():
-        features |= _encoded(encode, {name: batches[name]["images"] for name in names}, parts, chunk)
+        features |= _encoded(encode, {name: batches[name]["images"] for name in names}, chunk)
     return {
         name: {key: x for key, x in batch.items() if key != "images"} | {"features": features[name]}
         if name in features
@@ -41,23 +42,15 @@ def encode_together(
     }
 
 
-def _encoded(encode: Encoder, images: Mapping[str, Array], parts: int, chunk: int) -> dict[str, Array]:
+def _encoded(encode: Encoder, images: Mapping[str, Array], chunk: int) -> dict[str, Array]:
     """Joins images of one size, encodes them and takes them apart, moving none to another device for it."""
-    if any(math.prod(x.shape[:3]) % parts for x in images.values()):
-        parts = 1
-    each = {}
-    for name, x in images.items():
-        x = constrain(x.reshape(-1, *x.shape[3:]), "image_batch", None, None, None)
-        # Those that a device holds stand together on the second axis, where devices need not know of one another.
-        each[name] = constrain(x.reshape(parts, -1, *x.shape[1:]), "image_batch", *(None for _ in x.shape))
-    joined = jnp.concatenate(list(each.values()), axis=1)
-    joined = constrain(joined, "image_batch", *(None for _ in joined.shape[1:]))
+    joined = together([x.reshape(-1, *x.shape[3:]) for x in images.values()], "image_batch")
     found = _in_chunks(encode, joined, chunk)
     features, start = {}, 0
-    for name, x in each.items():
-        end = start + x.shape[1]
+    for name, x in images.items():
+        end = start + math.prod(x.shape[:3]) // len(joined)
         mine = constrain(found[:, start:end], "image_batch", None, None, None)
-        features[name] = mine.reshape(*images[name].shape[:3], *found.shape[2:])
+        features[name] = mine.reshape(*x.shape[:3], *found.shape[2:])
         start = end
     return features
 

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from flamingo_jax.data.mixture import MixtureConfig
-from flamingo_jax.data.schedule import MERGED
+from flamingo_jax.data.schedule import ACCUMULATE, MERGED
 from flamingo_jax.data.tokenizer import NewTokens, Tokenizer, load_tokenizer
 from flamingo_jax.interop.pretrained import PretrainedConfig
 from flamingo_jax.models.flamingo import FlamingoConfig
@@ -12,7 +12,7 @@ from flamingo_jax.parallel.mesh import MeshConfig
 from flamingo_jax.training.checkpoints import CheckpointConfig
 from flamingo_jax.training.freezing import PAPER_RULES, Rules
 from flamingo_jax.training.optimizer import OptimizerConfig
-from flamingo_jax.training.step import LossConfig
+from flamingo_jax.training.step import LossConfig, passes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,7 +23,10 @@ class RunConfig:
       model, pretrained, mixture, optimizer, mesh, checkpoints: the parts.
       freezing: (pattern, label) rules, see `training.freezing`.
       loss_per: "sequence" (the paper) or "token", see `training.step.LossConfig`.
-      microbatches, loss_chunk, image_chunk: what the step holds in memory at a time, see `training.step.StepOptions`.
+      joined: groups of datasets whose rows, of one length, go through the language model together.
+      microbatches, loss_chunk, image_chunk: what the step holds in memory at a time. These and `joined` change nothing
+        that is computed, see `training.step.StepOptions`.
+      compiler_options: of XLA for the step, name -> value; for the chips that know them.
       steps: updates in all (paper: 500,000).
       seed: of the initial values; the mixture has its own.
       log_every: updates between two lines of metrics.
@@ -37,9 +40,11 @@ class RunConfig:
     checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
     freezing: Rules = PAPER_RULES
     loss_per: str = "sequence"
+    joined: tuple[tuple[str, ...], ...] = ()
     microbatches: Mapping[str, int] = dataclasses.field(default_factory=dict)
     loss_chunk: int = 0
     image_chunk: int = 64
+    compiler_options: Mapping[str, str | int | float | bool] = dataclasses.field(default_factory=dict)
     steps: int = 500_000
     seed: int = 0
     log_every: int = 10
@@ -52,8 +57,8 @@ class RunConfig:
         for name in ("loss_chunk", "image_chunk"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise ValueError(f"RunConfig.{name} must be a whole number, 0 for all, got {getattr(self, name)!r}")
-        names = [name for name, _ in self.mixture.datasets]
-        names = [MERGED] if self.mixture.strategy == MERGED else names
+        self._check_joined()
+        names = [MERGED] if self.mixture.strategy == MERGED else list(passes(dict(self.mixture.datasets), self.joined))
         wrong = {
             name: count
             for name, count in self.microbatches.items()
@@ -61,6 +66,21 @@ class RunConfig:
         }
         if wrong:
             raise ValueError(f"RunConfig.microbatches gives batches ({', '.join(names)}) whole numbers, got {wrong}")
+
+    def _check_joined(self) -> None:
+        """Refuses groups of datasets that cannot go together."""
+        named = [name for group in self.joined for name in group]
+        if not named:
+            return
+        if self.mixture.strategy != ACCUMULATE:
+            raise ValueError(f"RunConfig.joined does nothing with strategy {self.mixture.strategy!r}; leave it out")
+        datasets = dict(self.mixture.datasets)
+        if len(set(named)) < len(named) or not set(named) <= set(datasets):
+            raise ValueError(f"RunConfig.joined groups datasets ({', '.join(datasets)}), each once; got {self.joined}")
+        for group in self.joined:
+            lengths = {name: datasets[name].length for name in group}
+            if len(set(lengths.values())) > 1:
+                raise ValueError(f"RunConfig.joined needs datasets with rows of one length, but length is {lengths}")
 
 
 def run_tokenizer(config: RunConfig) -> Tokenizer:

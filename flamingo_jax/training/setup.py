@@ -31,10 +31,11 @@ def set_up(design: Design) -> Setup:
     Each process loads the shards of its own devices. Of several processes, all must call this.
 
     Raises:
-      ConfigError: a frozen parameter comes from no file.
+      ConfigError: a frozen parameter comes from no file, or the compiler does not know an option.
       FileNotFoundError, WeightsError: as `load_pretrained`.
     """
     config, labels = design.config, design.labels
+    _check_options(design)
     _check_given(design)
     leaves = traverse_util.flatten_dict(design.frozen, sep="/")
     leaves |= traverse_util.flatten_dict(design.state.params, sep="/")
@@ -53,6 +54,16 @@ def set_up(design: Design) -> Setup:
     )
     frozen = {path: leaf for path, leaf in loaded.items() if labels[path] == FROZEN}
     return Setup(design, state, traverse_util.unflatten_dict(frozen, sep="/"), fingerprint)
+
+
+def _check_options(design: Design) -> None:
+    """By a program of nothing, long before that of the step."""
+    options = dict(design.config.compiler_options)
+    try:
+        jax.jit(lambda: 0, out_shardings=replicated(design.mesh), compiler_options=options or None).lower().compile()
+    except jax.errors.JaxRuntimeError as error:
+        platform = design.mesh.devices.flat[0].platform
+        raise ConfigError(f"RunConfig.compiler_options = {options} on {platform} devices: {error}") from error
 
 
 def _check_given(design: Design) -> None:

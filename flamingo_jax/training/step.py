@@ -1,7 +1,8 @@
 """One update: the gradient of each dataset in turn, weighted and summed, then the optimizer (paper, section 3.4)."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -15,10 +16,14 @@ from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.models.sharding import constrain
 from flamingo_jax.training.encoding import encode_together
 from flamingo_jax.training.freezing import merge
+from flamingo_jax.training.joining import join_datasets
 from flamingo_jax.training.state import Params, TrainState
 
 Batch = Mapping[str, Mapping[str, Array]]
-MODEL_INPUTS = ("tokens", "segment_ids", "positions", "image_index", "image_first", "images", "features", "frame_mask")
+MODEL_INPUTS = (
+    *("tokens", "segment_ids", "positions", "image_index", "image_first"),
+    *("images", "features", "frame_mask", "media"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +50,10 @@ class StepOptions:
     """How a step is computed; none of it changes what it computes.
 
     Attributes:
-      microbatches: dataset (or "merged") -> in how many equal parts its batch is taken, one after the other: memory of
-        activations is that of a part. 1 for those not named.
+      joined: groups of datasets that go through the language model together, see `training.joining`; each other one
+        goes by itself. Memory of activations is that of the largest group.
+      microbatches: dataset (or group, as "a+b", or "merged") -> in how many equal parts its batch is taken, one after
+        the other: memory of activations is that of a part. 1 for those not named.
       loss_chunk: positions whose logits are held at a time, see `models.losses.token_losses`; 0: all.
       image_chunk: images that each device puts through a frozen encoder at a time; 0: all.
       shardings: of the accumulated gradient, a tree like the trainable parameters; None: as XLA likes.
@@ -54,6 +61,7 @@ class StepOptions:
         `image_index`, and attention kernels need not look at it.
     """
 
+    joined: tuple[tuple[str, ...], ...] = ()
     microbatches: Mapping[str, int] = dataclasses.field(default_factory=dict)
     loss_chunk: int = 0
     image_chunk: int = 0
@@ -61,9 +69,16 @@ class StepOptions:
     image_ranges: bool = True
 
 
+def passes(names: Iterable[str], joined: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """What goes through the language model in turn: the name of each pass, "a" or "a+b", and its datasets."""
+    group_of = {name: tuple(group) for group in joined for name in group}
+    groups = dict.fromkeys(group_of.get(name, (name,)) for name in names)
+    return {"+".join(group): group for group in groups}
+
+
 def model_inputs(batch: Mapping[str, Array]) -> dict[str, Array]:
     """The arrays of a sub-batch that the model reads."""
-    return {"images": None} | {name: batch[name] for name in MODEL_INPUTS if name in batch}
+    return {"images": None, "frame_mask": None} | {name: batch[name] for name in MODEL_INPUTS if name in batch}
 
 
 def _rows_by_dataset(name: str, batch: Mapping[str, Array], names: Sequence[str]) -> dict[str, Bool[Array, "#batch"]]:
@@ -88,35 +103,40 @@ def make_step(
     set of datasets and shapes that come.
     """
 
-    def objective(trainable: Params, frozen: Params, name: str, batch: Mapping[str, Array], divisors: Mapping):
-        """Of some rows of a batch; and the sum of the targets' losses by dataset."""
-        variables, inputs = as_variables(merge(trainable, frozen)), model_inputs(batch)
+    def objective(trainable: Params, frozen: Params, parts: Batch, divisors: Mapping):
+        """Of some rows of the datasets of a pass; and the sum of the targets' losses by dataset."""
+        variables = as_variables(merge(trainable, frozen))
+        ((name, batch),) = parts.items() if len(parts) == 1 else [("", join(variables, parts))]
+        inputs = model_inputs(batch)
         if not options.image_ranges:
             inputs.pop("image_first", None)
         losses = model.apply(variables, **inputs, loss_chunk=options.loss_chunk)
-        sums = {
-            each: jnp.sum(jnp.where(batch["loss_mask"] & rows[:, None], losses, 0.0))
-            for each, rows in _rows_by_dataset(name, batch, list(divisors)).items()
-        }
+        rows_of = _rows_by_dataset(name, batch, list(loss.weights))
+        sums = {each: jnp.sum(jnp.where(batch["loss_mask"] & rows_of[each][:, None], losses, 0.0)) for each in divisors}
         return sum(loss.weights[each] * sums[each] / divisors[each] for each in sums), sums
+
+    def join(variables: Mapping[str, Params], parts: Batch) -> dict[str, Any]:
+        encode = functools.partial(model.apply, variables, method="encode_images")
+        return join_datasets(parts, encode, list(loss.weights))
 
     differentiated = jax.value_and_grad(objective, has_aux=True)
 
     def laid_out(gradient: Params) -> Params:
         return gradient if options.shardings is None else jax.lax.with_sharding_constraint(gradient, options.shardings)
 
-    def accumulate(carry: tuple, trainable: Params, frozen: Params, name: str, batch: Mapping[str, Array]):
-        """Adds a batch's gradient to `carry` = (objective, gradient); gives that and the mean losses of its tokens."""
+    def accumulate(carry: tuple, trainable: Params, frozen: Params, name: str, parts: Batch):
+        """Adds a pass's gradient to `carry` = (objective, gradient); gives that and the mean losses of its tokens."""
         counts, divisors = {}, {}
-        for each, rows in _rows_by_dataset(name, batch, list(loss.weights)).items():
-            # A batch without a target has loss 0, not 0 / 0.
-            counts[each] = jnp.maximum(jnp.sum(batch["loss_mask"] & rows[:, None]), 1)
-            documents = jnp.where(rows, jnp.max(batch["segment_ids"], axis=1), 0)
-            divisors[each] = counts[each] if loss.per == "token" else jnp.maximum(jnp.sum(documents), 1)
+        for dataset, batch in parts.items():
+            for each, rows in _rows_by_dataset(dataset, batch, list(loss.weights)).items():
+                # A batch without a target has loss 0, not 0 / 0.
+                counts[each] = jnp.maximum(jnp.sum(batch["loss_mask"] & rows[:, None]), 1)
+                documents = jnp.where(rows, jnp.max(batch["segment_ids"], axis=1), 0)
+                divisors[each] = counts[each] if loss.per == "token" else jnp.maximum(jnp.sum(documents), 1)
 
-        def body(carry: tuple, part: Mapping[str, Array]) -> tuple[tuple, None]:
+        def body(carry: tuple, some: Batch) -> tuple[tuple, None]:
             total, gradient, sums = carry
-            (value, found), more = differentiated(trainable, frozen, name, part, divisors)
+            (value, found), more = differentiated(trainable, frozen, some, divisors)
             return (
                 total + value,
                 laid_out(jax.tree.map(jnp.add, gradient, more)),
@@ -125,7 +145,7 @@ def make_step(
 
         carry = (*carry, {each: jnp.zeros(()) for each in counts})
         count = options.microbatches.get(name, 1)
-        carry = body(carry, batch)[0] if count == 1 else jax.lax.scan(body, carry, _cut(batch, count))[0]
+        carry = body(carry, parts)[0] if count == 1 else jax.lax.scan(body, carry, _cut(parts, count))[0]
         return carry[:2], {f"loss/{each}": total / counts[each] for each, total in carry[2].items()}
 
     def step(state: TrainState, frozen: Params, batch: Batch) -> tuple[TrainState, dict[str, Array]]:
@@ -136,8 +156,9 @@ def make_step(
                 lambda x: model.apply(variables, x, method="encode_pixels"), batch, options.image_chunk
             )
         carry = jnp.zeros(()), laid_out(jax.tree.map(jnp.zeros_like, state.params))
-        for name, part in batch.items():
-            carry, means = accumulate(carry, state.params, frozen, name, part)
+        for name, datasets in passes(batch, options.joined).items():
+            parts = {each: batch[each] for each in datasets}
+            carry, means = accumulate(carry, state.params, frozen, name, parts)
             metrics |= means
         total, gradient = carry
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -148,14 +169,14 @@ def make_step(
     return step
 
 
-def _cut(batch: Mapping[str, Array], count: int) -> dict[str, Array]:
-    """`[rows, ...]` as `[count, rows / count, ...]`, every `count`-th row in a part: each device cuts its own rows."""
+def _cut(parts: Batch, count: int) -> Batch:
+    """Arrays `[rows, ...]` as `[count, rows / count, ...]`, every `count`-th row in a part: a device cuts its own."""
 
     def cut(array: Array) -> Array:
         parts = jnp.swapaxes(array.reshape(-1, count, *array.shape[1:]), 0, 1)
         return constrain(parts, None, "batch", *(None for _ in array.shape[1:]))
 
-    return jax.tree.map(cut, dict(batch))
+    return jax.tree.map(cut, {name: dict(batch) for name, batch in parts.items()})
 
 
 def gates(params: Params) -> dict[str, Any]:

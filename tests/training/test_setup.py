@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.interop.pretrained import PretrainedConfig
 from flamingo_jax.models.quantized import Quantized
 from flamingo_jax.training.design import Design
@@ -53,6 +54,19 @@ def test_frozen_weights_in_8_bits_are_half_a_step_from_what_they_were(setups):
         assert short[path].dtype == jnp.bfloat16, path
     bits8 = sum(short[path].values.nbytes for path in weights)
     assert 2 * bits8 == sum(plain[path].astype(jnp.bfloat16).nbytes for path in weights)
+
+
+def test_an_option_that_the_compiler_does_not_know_is_refused(tiny_config):
+    config = dataclasses.replace(tiny_config, compiler_options={"xla_make_it_fast": True})
+    with pytest.raises(ConfigError, match=r"compiler_options = .* on cpu devices: .*'xla_make_it_fast'"):
+        set_up(Design.make(config))
+
+
+def test_options_of_the_compiler_reach_the_step(tiny_config):
+    design = Design.make(dataclasses.replace(tiny_config, compiler_options={"xla_make_it_fast": True}))
+    ((_, batch),) = design.batches.items()
+    with pytest.raises(jax.errors.JaxRuntimeError, match="'xla_make_it_fast'"):
+        design.lower(batch).compile()
 
 
 def test_another_storage_is_refused():

@@ -23,8 +23,12 @@ from flamingo_jax.models.remat import rematerialized
 from flamingo_jax.models.sharding import text_states
 
 
-def _scan(module: type[nn.Module], length: int, axis: str = "layers") -> Any:
-    """`module` stacked `length` times: parameters, caches and layer data get a leading axis, the context is shared."""
+def _scan(module: type[nn.Module], length: int, axis: str = "layers", unroll: bool = False) -> Any:
+    """`module` stacked `length` times: parameters, caches and layer data get a leading axis, the context is shared.
+
+    Args:
+      unroll: the program holds the module `length` times, and not once in a loop.
+    """
     return nn.scan(
         module,
         variable_axes={"params": 0, SCALES: 0},
@@ -32,6 +36,7 @@ def _scan(module: type[nn.Module], length: int, axis: str = "layers") -> Any:
         in_axes=(nn.broadcast, 0, 0),
         out_axes=0,
         length=length,
+        unroll=length if unroll else 1,
         metadata_params={nn.PARTITION_NAME: axis},
     )
 
@@ -45,6 +50,7 @@ class DecoderGroup(nn.Module):
     dtype: jnp.dtype = jnp.float32
     remat: str = "none"
     attention: str = "xla"
+    unroll: bool = False
 
     @nn.compact
     def __call__(self, x, context: Context, cache: Cache | None, data: LayerData):
@@ -55,7 +61,7 @@ class DecoderGroup(nn.Module):
         )
         x, media = block(x, context.media, context.media_mask, None if cache is None else cache.get("media"))
         layer = rematerialized(DecoderLayer, self.remat, scanned=True)
-        layers = _scan(layer, self.length)(self.config, self.dtype, self.attention, name="layers")
+        layers = _scan(layer, self.length, unroll=self.unroll)(self.config, self.dtype, self.attention, name="layers")
         x, layer_cache = layers(x, context, None if cache is None else cache["layers"], data["layers"])
         return x, None if cache is None else {"layers": layer_cache, "media": media}
 
@@ -69,6 +75,7 @@ class Decoder(nn.Module):
       num_new_tokens: tokens appended to the vocabulary, with embedding rows of their own (`new_rows`).
       new_rows_init_std: their initial standard deviation (not stated in the paper).
       attention: the kernel, see `attention_kernels`; with a cache it is XLA's.
+      unroll: of the layers of a group, see `FlamingoConfig`.
     """
 
     config: DecoderConfig
@@ -79,6 +86,7 @@ class Decoder(nn.Module):
     dtype: jnp.dtype = jnp.float32
     remat: str = "none"
     attention: str = "xla"
+    unroll: bool = False
 
     @nn.compact
     def __call__(
@@ -144,7 +152,9 @@ class Decoder(nn.Module):
             layer = rematerialized(DecoderLayer, self.remat, scanned=True)
             parts["head"] = _scan(layer, plan.head)(self.config, self.dtype, self.attention, name="head")
         if plan.groups:
-            parts["groups"] = _scan(DecoderGroup, plan.groups, "groups")(length=plan.every, name="groups", **group)
+            parts["groups"] = _scan(DecoderGroup, plan.groups, "groups")(
+                length=plan.every, unroll=self.unroll, name="groups", **group
+            )
         if plan.tail:
             parts["tail"] = DecoderGroup(length=plan.tail, name="tail", **group)
         if plan.graft:

@@ -36,7 +36,7 @@ class Context(NamedTuple):
     media: Float[Array, "batch keys visual_width"] | None = None
     media_mask: Mask | None = None
     distance: Int[Array, "length keys"] | None = None
-    relative: Float[Array, "ways width"] | None = None
+    relative: Float[Array, "keys width"] | None = None
 
 
 def layer_data(config: DecoderConfig, num_layers: int) -> LayerData:
@@ -100,6 +100,7 @@ class DecoderLayer(nn.Module):
         query, bias = self._bias(query, context, scale)
         mask, kernel = self._mask(context, data), self.attention if cache is None else "xla"
         attended = attention(query, key, value, mask, bias, scale, config.attention_softcap, kernel)
+        attended = constrain(attended, "batch", None, "heads", None)
         axes = ("heads", "head_dim", "embed")
         output = self._project((config.width,), axes, "output", contracted=2, use_bias=config.output_bias)
         return output(keep(attended, "attended")), cache
@@ -125,9 +126,10 @@ class DecoderLayer(nn.Module):
                 for name in ("content_bias", "position_bias")
             )
             way = self._project(shape, ("embed", "heads", "head_dim"), "relative_key")(context.relative)
-            keys = context.distance.shape[1]
-            scores = relative_scores(query + position.astype(query.dtype), way, keys) * scale
-            return query + content.astype(query.dtype), scores
+            scores = relative_scores(query + position.astype(query.dtype), way) * scale
+            # The axes that positions bring along are none that scores are to be cut by.
+            scores = constrain(scores, "batch", "heads", None, None)
+            return query + content.astype(query.dtype), keep(scores, "bias")
         return query, None
 
     def _dense(self, states):

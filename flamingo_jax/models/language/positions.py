@@ -60,26 +60,27 @@ def alibi_slopes(num_heads: int, alibi_max: float) -> Float[np.ndarray, "heads"]
     return slopes.astype(np.float32)
 
 
-def relative_encoding(length: int, keys: int, slot: Int[Array, ""] | int, width: int) -> Float[Array, "ways width"]:
-    """Sinusoids of the distances `slot + length - 1 - j`, j = 0, 1, ..., from the farthest to the nearest.
+def relative_encoding(length: int, keys: int, slot: Int[Array, ""] | int, width: int) -> Float[Array, "keys width"]:
+    """Sinusoids of the distances `slot + length - 1 - j`, j = 0, 1, ..., `keys - 1`, from the farthest to the nearest.
 
-    `ways` is `length + keys`: every distance between `length` queries at `slot` and `keys` keys at 0, and one beyond.
+    Those are all distances from `length` queries at `slot` back to `keys` keys at 0; none is to a later key.
     """
-    distances = (slot + length - 1 - jnp.arange(length + keys)).astype(jnp.float32)
+    distances = (slot + length - 1 - jnp.arange(keys)).astype(jnp.float32)
     frequencies = 10_000.0 ** -(np.arange(0, width, 2) / width)
     angles = distances[:, None] * frequencies.astype(np.float32)
     return jnp.concatenate([jnp.sin(angles), jnp.cos(angles)], axis=-1)
 
 
 def relative_scores(
-    query: Float[Array, "batch length heads head_dim"], way: Float[Array, "ways heads head_dim"], keys: int
+    query: Float[Array, "batch length heads head_dim"], way: Float[Array, "keys heads head_dim"]
 ) -> Float[Array, "batch heads length keys"]:
-    """Score of each query with the projected encoding of its distance to each key.
+    """Score of each query with the projected encoding of its distance to each key that is not later than itself; at
+    later keys stands any number.
 
-    Scores with all `ways` distances, then row l shifted so that column k holds the distance of l and k: laid end to end
-    and cut into rows one shorter, each row begins one column later (Dai et al., 2019, appendix B).
+    Scores with all distances, then row l shifted so that column k holds the distance of l and k: laid end to end with
+    one number before each row, and cut into rows again, each begins one column later (Dai et al., 2019, appendix B).
     """
-    scores = jnp.einsum("blhd,whd->bhlw", query, way, preferred_element_type=jnp.float32)
-    *lead, length, ways = scores.shape
-    flat = scores.reshape(*lead, length * ways)[..., length - 1 : length * ways - 1]
-    return flat.reshape(*lead, length, ways - 1)[..., :keys]
+    scores = jnp.einsum("blhd,khd->bhlk", query, way, preferred_element_type=jnp.float32)
+    *lead, length, keys = scores.shape
+    flat = jnp.pad(scores, [(0, 0)] * (len(lead) + 1) + [(1, 0)]).reshape(*lead, length * (keys + 1))
+    return flat[..., length:].reshape(*lead, length, keys)
