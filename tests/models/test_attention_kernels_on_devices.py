@@ -14,7 +14,7 @@ from tests import hasty
 
 @pytest.fixture(scope="module")
 def report() -> dict:
-    environment = os.environ | compiler_environment() | {"XLA_FLAGS": hasty.xla_flags(devices=8, libtpu=False)}
+    environment = os.environ | compiler_environment() | {"XLA_FLAGS": hasty.xla_flags(devices=8)}
     command = [sys.executable, "-m", "tests.models.kernels_on_devices"]
     root = Path(__file__).parents[2]
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=600)

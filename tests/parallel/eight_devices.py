@@ -69,10 +69,10 @@ def main(gin_file: str, datasets: str, *names: str) -> None:
 def design(
     gin_file: str, names: str, sharding: list[str], sizes: dict[str, int], devices: list[jax.Device], **changes: Any
 ) -> Design:
-    """The tiny run with 16 rows of each of the datasets, and what changes about it."""
+    """The tiny run with 8 rows of each of the datasets, and what changes about it."""
     found = config_lib.resolve(RunConfig, [gin_file, *sharding], BINDINGS)
     datasets = tuple(
-        (name, dataclasses.replace(dataset, batch_size=16, length=12))
+        (name, dataclasses.replace(dataset, batch_size=8, length=12))
         for name, dataset in found.mixture.datasets
         if name in names.split(",")
     )
