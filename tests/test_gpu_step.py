@@ -60,6 +60,7 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=os.environ | QUICK, capture_output=True, text=True, timeout=300)
 
 
+@pytest.mark.slow
 def test_from_end_to_end(gin_file, tmp_path):
     path = tmp_path / "found.json"
     done = benchmark("--device=cpu", f"--gin_file={gin_file}", "--batch=2", "--steps=1", f"--json={path}")

@@ -111,7 +111,8 @@ def shrink(run: RunConfig) -> RunConfig:
     )
 
 
-# They differ from others in sizes, first weights or data alone, and each compiles a program of its own.
+# They differ from others in sizes, first weights or data alone, or in a module that has tests of its own; each compiles
+# a program.
 ALIKE = (
     "all_previous_images",
     "p_next_0",
@@ -122,6 +123,10 @@ ALIKE = (
     "every_4th",
     "language_unfrozen_pretrained",
     "vision_unfrozen_pretrained",
+    "vision_clip_vit_l14",
+    "vision_nfnet_f0",
+    "no_tanh_gating",
+    "resampler_transformer",
 )
 
 
