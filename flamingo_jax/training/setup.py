@@ -59,8 +59,10 @@ def set_up(design: Design) -> Setup:
 def _check_options(design: Design) -> None:
     """By a program of nothing, long before that of the step."""
     options = dict(design.config.compiler_options)
+    if not options:
+        return
     try:
-        jax.jit(lambda: 0, out_shardings=replicated(design.mesh), compiler_options=options or None).lower().compile()
+        jax.jit(lambda: 0, out_shardings=replicated(design.mesh), compiler_options=options).lower().compile()
     except jax.errors.JaxRuntimeError as error:
         platform = design.mesh.devices.flat[0].platform
         raise ConfigError(f"RunConfig.compiler_options = {options} on {platform} devices: {error}") from error
