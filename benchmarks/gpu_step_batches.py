@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import jax
 
-from flamingo_jax.data.schedule import MERGED
 from flamingo_jax.parallel.mesh import make_mesh
 from flamingo_jax.parallel.rules import batch_sharding
 from flamingo_jax.training.run import RunConfig
@@ -23,8 +22,7 @@ def unit_sizes(run: RunConfig, devices: list[jax.Device]) -> dict[str, int]:
     sizes = {name: dataset.batch_size for name, dataset in run.mixture.datasets}
     common = math.gcd(*sizes.values())
     sizes = {name: size // common for name, size in sizes.items()}
-    whole = run.microbatches.get(MERGED, 1)
-    multiples = {name: parts * run.microbatches.get(name, whole) for name in sizes}
+    multiples = {name: parts * count for name, count in run.parts.items()}
     factor = math.lcm(*(multiples[name] // math.gcd(size, multiples[name]) for name, size in sizes.items()))
     return {name: size * factor for name, size in sizes.items()}
 

@@ -18,6 +18,7 @@ from jax.sharding import Mesh, NamedSharding
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import SEES_ALL
+from flamingo_jax.data.schedule import MERGED
 from flamingo_jax.data.shapes import batch_shapes
 from flamingo_jax.models.attention_kernels import runs_on
 from flamingo_jax.models.flamingo import Flamingo
@@ -28,7 +29,7 @@ from flamingo_jax.training.optimizer import make_optimizer, schedule
 from flamingo_jax.training.quantization import abstract_frozen
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.state import Params, TrainState, abstract_variables, flat_shapes
-from flamingo_jax.training.step import Batch, LossConfig, StepOptions, make_step, passes
+from flamingo_jax.training.step import Batch, LossConfig, StepOptions, make_step
 
 HOST_ONLY = ("skipped",)
 """Arrays of a batch that the step does not take."""
@@ -69,12 +70,8 @@ class Design:
         """
         mesh, rules = make_mesh(config.mesh, devices), config.mesh.rules
         sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
-        counts = {
-            each: config.microbatches.get(name, 1)
-            for name, datasets in passes(sizes, config.joined).items()
-            for each in datasets
-        }
-        check_batches(sizes, mesh, rules, counts)
+        # Of a merged batch all rows together are cut, of others each dataset's.
+        check_batches(sizes, mesh, rules, {} if config.mixture.strategy == MERGED else config.parts)
         platform = mesh.devices.flat[0].platform
         if not runs_on(config.model.attention, platform):
             raise ConfigError(

@@ -67,6 +67,13 @@ class RunConfig:
         if wrong:
             raise ValueError(f"RunConfig.microbatches gives batches ({', '.join(names)}) whole numbers, got {wrong}")
 
+    @property
+    def parts(self) -> dict[str, int]:
+        """Dataset -> in how many microbatches its rows are taken, by itself, joined or merged with others."""
+        names = [name for name, _ in self.mixture.datasets]
+        groups = {MERGED: names} if self.mixture.strategy == MERGED else passes(names, self.joined)
+        return {each: self.microbatches.get(name, 1) for name, group in groups.items() for each in group}
+
     def _check_joined(self) -> None:
         """Refuses groups of datasets that cannot go together."""
         named = [name for group in self.joined for name in group]

@@ -81,7 +81,8 @@ def test_microbatches_are_those_of_the_group(tiny_config):
     datasets = tuple((name, dataclasses.replace(each, length=32)) for name, each in tiny_config.mixture.datasets)
     mixture = dataclasses.replace(tiny_config.mixture, datasets=datasets)
     joined = (tuple(names[:2]),)
-    dataclasses.replace(tiny_config, mixture=mixture, joined=joined, microbatches={"+".join(names[:2]): 2})
+    run = dataclasses.replace(tiny_config, mixture=mixture, joined=joined, microbatches={"+".join(names[:2]): 2})
+    assert run.parts == {names[0]: 2, names[1]: 2} | dict.fromkeys(names[2:], 1)
     with pytest.raises(ValueError, match="gives batches"):
         dataclasses.replace(tiny_config, mixture=mixture, joined=joined, microbatches={names[0]: 2})
 
