@@ -43,8 +43,8 @@ def resolve(cls: type, gin_files: Sequence[str], bindings: Sequence[str]) -> Any
             gin.parse_config_files_and_bindings(gin_files, bindings or None, print_includes_and_imports=False)
             made = gin.get_configurable(cls)()
     except Exception as error:
-        if isinstance(error, ConfigError):
-            raise
+        if isinstance(error, ConfigError):  # says all that there is to say; gin appends where it was called
+            raise ConfigError(str(error).partition("\n  In call to configurable")[0]) from error
         source = ", ".join(gin_files) or "no gin file"
         raise ConfigError(f"cannot build the configuration from {source}: {_in_short(error)}") from error
     if unused := _unused():

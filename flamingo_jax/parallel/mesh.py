@@ -10,7 +10,8 @@ from jax.experimental import mesh_utils
 from jax.sharding import Mesh
 
 from flamingo_jax.config import ConfigError
-from flamingo_jax.parallel.rules import REPLICATED, Rules
+from flamingo_jax.parallel.names import BATCH_AXES
+from flamingo_jax.parallel.rules import REPLICATED, Rules, check_rules
 
 AXES = ("replica", "data", "fsdp", "tensor")
 
@@ -22,7 +23,8 @@ class MeshConfig:
     Attributes:
       replica: over the slow network, between slices or nodes; a multiple of the number of slices.
       data, fsdp, tensor: over the fast one.
-      rules: logical axis -> mesh axes, of parameters and activations.
+      rules: logical axis (`parallel.names`) -> mesh axes, of parameters and activations; those of the batch must be
+        among them.
       moment_rules: the same for what is kept of each trainable parameter beside its value: the optimizer's moments and
         the accumulated gradient. Empty: `rules`. With more mesh axes than those this is ZeRO-1 (Rajbhandari et al.,
         2020): each device updates a part of its parameters, and the parts are gathered.
@@ -40,6 +42,8 @@ class MeshConfig:
             size = getattr(self, axis)
             if not isinstance(size, int) or (size < 1 and size != -1):
                 raise ConfigError(f"MeshConfig.{axis} must be a positive integer, or -1 for what is left; got {size!r}")
+        check_rules(self.rules, "MeshConfig.rules", AXES, needed=BATCH_AXES)
+        check_rules(self.moment_rules, "MeshConfig.moment_rules", AXES)
 
 
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:

@@ -1,7 +1,8 @@
 """Sharding is data: logical axis names of parameters and activations -> mesh axes."""
 
+import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -9,42 +10,95 @@ from flax import linen as nn
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.parallel.names import NAMES
 
 Rules = tuple[tuple[str, str | tuple[str, ...] | None], ...]
 
 # Every parameter on every device, the batch spread over all of them.
 REPLICATED: Rules = (("batch", ("replica", "data", "fsdp")), ("image_batch", ("replica", "data", "fsdp")))
 
+_SUGGESTED = 3  # of the sizes that would do, the largest
 
-def param_shardings(abstract: Any, mesh: Mesh, rules: Rules) -> Any:
-    """One `NamedSharding` a leaf of a tree of boxed shapes (`state.abstract_params`).
+
+def check_rules(rules: Rules, source: str, mesh_axes: Sequence[str], needed: Sequence[str] = ()) -> None:
+    """Refuses rules that do nothing because a name in them is wrong.
+
+    Args:
+      source: what the message calls the rules, such as "MeshConfig.rules".
+      mesh_axes: the names of the mesh's axes.
+      needed: logical names that there must be a rule for.
 
     Raises:
-      ConfigError: a rule names an unknown mesh axis, or an axis of a parameter does not divide evenly over its mesh
-        axes; says which, and what would.
+      ConfigError: a rule is no (logical name, mesh axes), one of its names is not known, or a needed rule is missing.
     """
-    known = {None, *mesh.axis_names}
-    unknown = {name for _, axes in rules for name in ((axes,) if not isinstance(axes, tuple) else axes)} - known
-    if unknown:
-        raise ConfigError(
-            f"sharding rules name mesh axes that there are not: {', '.join(sorted(unknown))}; "
-            f"the mesh has {', '.join(mesh.axis_names)}"
-        )
-    shardings = nn.logical_to_mesh_sharding(nn.get_partition_spec(abstract), mesh, list(rules))
+    for rule in rules:
+        if not _is_rule(rule):
+            raise ConfigError(
+                f"{source}: a rule is (name, mesh axis), (name, (mesh axis, ...)), each axis once, or (name, None); "
+                f"got {rule!r}"
+            )
+        name, axes = rule
+        _check_known(name, NAMES, f"{source}: no axis of a parameter or activation is called")
+        for axis in _as_tuple(axes):
+            _check_known(axis, mesh_axes, f"{source}: the rule for {name!r} names a mesh axis that there is not,")
+    for name in needed:
+        if name not in {each for each, _ in rules}:
+            raise ConfigError(
+                f"{source} has no rule for {name!r}, so every device would compute all of it: add ({name!r}, "
+                f"{tuple(axis for axis in mesh_axes if axis != 'tensor')}), or ({name!r}, None) if you mean that"
+            )
+
+
+def _is_rule(rule: Any) -> bool:
+    if not isinstance(rule, tuple | list) or len(rule) != 2 or not isinstance(rule[0], str):
+        return False
+    axes = rule[1]
+    if axes is None or isinstance(axes, str):
+        return True
+    return isinstance(axes, tuple) and all(isinstance(each, str) for each in axes) and len(set(axes)) == len(axes)
+
+
+def _check_known(name: str, known: Sequence[str], problem: str) -> None:
+    if name not in known:
+        nearest = difflib.get_close_matches(name, known, 1)
+        help = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+        raise ConfigError(f"{problem} {name!r}; {help}")
+
+
+def _as_tuple(axes: str | tuple[str, ...] | None) -> tuple[str, ...]:
+    return (axes,) if isinstance(axes, str) else tuple(axes or ())
+
+
+def param_shardings(abstract: Any, mesh: Mesh, rules: Rules, source: str = "MeshConfig.rules") -> Any:
+    """One `NamedSharding` a leaf of a tree of boxed shapes (`state.abstract_params`).
+
+    Args:
+      source: what a message calls the rules.
+
+    Raises:
+      ConfigError: an axis of a parameter does not divide evenly over its mesh axes; says which, and what would.
+    """
+    logical = nn.get_partition_spec(abstract)
+    shardings = nn.logical_to_mesh_sharding(logical, mesh, list(rules))
     leaves = jax.tree_util.tree_leaves_with_path(nn.meta.unbox(abstract))
-    for (path, leaf), sharding in zip(leaves, jax.tree.leaves(shardings), strict=True):
-        _check_even(jax.tree_util.keystr(path, simple=True, separator="/"), leaf.shape, sharding)
+    names = jax.tree.leaves(logical, is_leaf=lambda x: isinstance(x, PartitionSpec))
+    for (path, leaf), axes, sharding in zip(leaves, names, jax.tree.leaves(shardings), strict=True):
+        _check_even(jax.tree_util.keystr(path, simple=True, separator="/"), leaf.shape, axes, sharding, source)
     return shardings
 
 
-def _check_even(name: str, shape: tuple[int, ...], sharding: NamedSharding) -> None:
+def _check_even(
+    name: str, shape: tuple[int, ...], logical: PartitionSpec, sharding: NamedSharding, source: str
+) -> None:
     for axis, entry in enumerate(sharding.spec):
-        names = (entry,) if isinstance(entry, str) else entry or ()
-        parts = math.prod(sharding.mesh.shape[mesh_axis] for mesh_axis in names)
-        if shape[axis] % parts:
+        mesh_axes, size = _as_tuple(entry), shape[axis]
+        parts = math.prod(sharding.mesh.shape[mesh_axis] for mesh_axis in mesh_axes)
+        if size % parts:
+            fitting = [str(each) for each in range(parts, 0, -1) if size % each == 0][:_SUGGESTED]
             raise ConfigError(
-                f"axis {axis} of {name} {shape} does not divide into {parts} parts (mesh axes {', '.join(names)}): "
-                f"use a divisor of {shape[axis]} there, or map its logical axis to None in the sharding rules"
+                f"axis {axis} ({logical[axis]!r}) of {name} {shape} does not divide into {parts} parts, as {source} "
+                f"has it (mesh axes {', '.join(mesh_axes)}): let these have {' or '.join(fitting)} "
+                f"device{'s' * (fitting != ['1'])} in all, or map {logical[axis]!r} to None"
             )
 
 
@@ -55,8 +109,7 @@ def batch_sharding(mesh: Mesh, rules: Rules) -> NamedSharding:
 
 def check_batches(sizes: Mapping[str, int], mesh: Mesh, rules: Rules, microbatches: Mapping[str, int] = {}) -> None:
     """Raises ConfigError if a dataset's (micro)batch does not divide evenly over the devices that share it."""
-    entry = batch_sharding(mesh, rules).spec[0]
-    names = (entry,) if isinstance(entry, str) else entry or ()
+    names = _as_tuple(batch_sharding(mesh, rules).spec[0])
     parts = math.prod(mesh.shape[name] for name in names)
     uneven = [name for name, size in sizes.items() if size % (parts * microbatches.get(name, 1))]
     if uneven:

@@ -70,8 +70,12 @@ class Design:
         """
         mesh, rules = make_mesh(config.mesh, devices), config.mesh.rules
         sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
-        # Of a merged batch all rows together are cut, of others each dataset's.
-        check_batches(sizes, mesh, rules, {} if config.mixture.strategy == MERGED else config.parts)
+        if config.mixture.strategy == MERGED:
+            # Devices share each dataset's rows, but what is cut into microbatches is all of them together.
+            check_batches(sizes, mesh, rules)
+            check_batches({MERGED: sum(sizes.values())}, mesh, rules, config.microbatches)
+        else:
+            check_batches(sizes, mesh, rules, config.parts)
         platform = mesh.devices.flat[0].platform
         if not runs_on(config.model.attention, platform):
             raise ConfigError(
@@ -86,11 +90,12 @@ class Design:
         optimizer = make_optimizer(config.optimizer, labels, config.steps)
         trainable = [path for path, name in labels.items() if name != FROZEN]
 
-        def shardings(tree: Params, rules) -> Shardings:
-            return traverse_util.flatten_dict(param_shardings(tree, mesh, rules), sep="/")
+        def shardings(tree: Params, field: str = "rules") -> Shardings:
+            found = param_shardings(tree, mesh, getattr(config.mesh, field), f"MeshConfig.{field}")
+            return traverse_util.flatten_dict(found, sep="/")
 
-        places = shardings(params, rules)
-        moments = shardings(params, config.mesh.moment_rules or rules)
+        places = shardings(params)
+        moments = shardings(params, "moment_rules" if config.mesh.moment_rules else "rules")
         moments = {path: moments[path] for path in trainable}
         drawn = _tree({path: _leaf(shapes[path].shape, jnp.float32, places[path]) for path in trainable})
         frozen_dtype = config.pretrained.frozen_dtype
@@ -104,7 +109,7 @@ class Design:
             places,
             moments,
             TrainState(_leaf((), jnp.int32, replicated(mesh)), drawn, _opt_state(optimizer, drawn, moments, mesh)),
-            abstract_frozen(shapes, labels, places, flat_shapes(scales), shardings(scales, rules), frozen_dtype),
+            abstract_frozen(shapes, labels, places, flat_shapes(scales), shardings(scales), frozen_dtype),
         )
 
     @functools.cached_property
@@ -124,9 +129,11 @@ class Design:
         loss, rate = LossConfig(weights, config.loss_per), schedule(config.optimizer, config.steps)
         step = make_step(self.model, self.optimizer, rate, loss, options)
         kept = jax.tree.map(lambda leaf: leaf.sharding, self.state)
-        options = dict(config.compiler_options)
         return jax.jit(
-            step, donate_argnums=0, out_shardings=(kept, replicated(self.mesh)), compiler_options=options or None
+            step,
+            donate_argnums=0,
+            out_shardings=(kept, replicated(self.mesh)),
+            compiler_options=dict(config.compiler_options) or None,
         )
 
     @property
@@ -140,6 +147,15 @@ class Design:
             }
             for names, batch in batch_shapes(self.config.mixture).items()
         }
+
+    def start(self, params: Params) -> TrainState:
+        """The state before the first update, with its moments where they lie."""
+        moments = jax.tree.map(lambda leaf: leaf.sharding, self.state.opt_state)
+        return TrainState(
+            jax.jit(lambda: jnp.zeros((), jnp.int32), out_shardings=replicated(self.mesh))(),
+            params,
+            jax.jit(self.optimizer.init, out_shardings=moments)(params),
+        )
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:

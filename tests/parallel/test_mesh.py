@@ -1,13 +1,14 @@
 """The device mesh: shapes, what does not fit, and a training step that does not notice the mesh."""
 
-from pathlib import Path
-
 import jax
 import pytest
 
+from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.parallel.mesh import AXES, MeshConfig, make_mesh
-from tests.parallel.eight_devices import MESHES
+from flamingo_jax.training.run import RunConfig
+from tests import tiny_run
+from tests.parallel.eight_devices import MESHES, SHARDING
 
 
 def eight() -> list[jax.Device]:
@@ -58,13 +59,29 @@ def test_steps_on_eight_devices_are_the_steps_on_one(eight_devices, rules):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("rules", list(MESHES))
-def test_so_they_are_with_the_other_rules(eight_devices_again, rules):
+def test_so_they_are_with_every_set_of_rules_and_all_datasets(eight_devices_again, rules):
     compare(eight_devices_again, rules)
 
 
 def test_every_set_of_rules_is_tried():
-    folder = Path(__file__).parents[2] / "gin" / "sharding"
-    assert {path.stem for path in folder.glob("*.gin")} == set(MESHES)
+    assert {path.stem for path in SHARDING.glob("*.gin")} == set(MESHES)
+
+
+@pytest.mark.parametrize(
+    ("rules", "tensor", "shape"),
+    [
+        ("replicated", 1, (1, 8, 1, 1)),
+        ("fsdp", 1, (1, 1, 8, 1)),
+        ("fsdp_tensor", 2, (1, 1, 4, 2)),
+        ("megatron_zero1", 4, (1, 1, 2, 4)),
+    ],
+)
+def test_a_set_of_rules_uses_all_devices_by_itself(tmp_path, rules, tensor, shape):
+    run = tmp_path / "tiny.gin"
+    run.write_text(tiny_run.GIN.format(root="/nowhere"))
+    files = [str(run), str(SHARDING / f"{rules}.gin")]
+    found = config_lib.resolve(RunConfig, files, [f"mesh.MeshConfig.tensor = {tensor}"] if tensor > 1 else [])
+    assert make_mesh(found.mesh, eight()).devices.shape == shape
 
 
 def compare(report: dict, rules: str) -> None:
@@ -81,3 +98,14 @@ def compare(report: dict, rules: str) -> None:
 def test_an_axis_of_no_size_is_refused(size):
     with pytest.raises(ConfigError, match=r"MeshConfig\.fsdp must be a positive integer"):
         MeshConfig(fsdp=size)
+
+
+def test_a_mistake_in_a_gin_file_is_one_line(tmp_path):
+    run = tmp_path / "tiny.gin"
+    run.write_text(tiny_run.GIN.format(root="/nowhere"))
+    files = [str(run), str(SHARDING / "fsdp.gin")]
+    with pytest.raises(ConfigError) as raised:
+        config_lib.resolve(RunConfig, files, ['mesh.MeshConfig.moment_rules = (("embd", "fsdp"),)'])
+    assert str(raised.value).splitlines() == [
+        "MeshConfig.moment_rules: no axis of a parameter or activation is called 'embd'; did you mean 'embed'?"
+    ]

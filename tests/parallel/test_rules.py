@@ -6,7 +6,7 @@ from jax.sharding import AbstractMesh, PartitionSpec
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.models.flamingo import Flamingo
-from flamingo_jax.parallel.mesh import AXES
+from flamingo_jax.parallel.mesh import AXES, MeshConfig
 from flamingo_jax.parallel.rules import REPLICATED, batch_sharding, check_batches, param_shardings, replicated
 from flamingo_jax.training.state import abstract_params
 from tests import tiny
@@ -46,10 +46,17 @@ def test_rules_send_axes_to_the_mesh(abstract):
 @pytest.mark.parametrize(
     ("rule", "named"),
     [
-        (("vocab", "fsdp"), r"axis 0 of language_model/embedding \(61, 32\) does not divide into 4 parts \(.*fsdp\)"),
-        (("kv_heads", "fsdp"), r"axis 3 of language_model/groups/layers/key/kernel .* into 4 parts"),
+        (
+            ("vocab", "fsdp"),
+            r"axis 0 \('vocab'\) of language_model/embedding \(61, 32\) does not divide into 4 parts, as "
+            r"MeshConfig\.rules has it \(mesh axes fsdp\): let these have 1 device in all, or map 'vocab' to None$",
+        ),
+        (
+            ("kv_heads", "fsdp"),
+            r"axis 3 \('kv_heads'\) of language_model/groups/layers/key/kernel .* 2 or 1 devices in",
+        ),
         (("resampler_embed", ("data", "fsdp", "tensor")), None),  # 24 / 8: even
-        (("new_tokens", "data"), r"axis 0 of language_model/new_rows \(1, 32\) .* into 2 parts \(mesh axes data\)"),
+        (("new_tokens", "data"), r"axis 0 \('new_tokens'\) of language_model/new_rows \(1, 32\) .* \(mesh axes data\)"),
     ],
 )
 def test_an_uneven_axis_is_named_with_its_parameter(abstract, rule, named):
@@ -95,9 +102,45 @@ def test_zero1_cuts_moments_further_than_parameters(eight_devices):
     assert moments == [[2, 16, 64], [2, 16, 64]]
 
 
-def test_a_rule_for_an_unknown_mesh_axis_is_refused(abstract):
-    with pytest.raises(ConfigError, match=r"not: tenzor; the mesh has replica, data, fsdp, tensor"):
-        specs(abstract, (*REPLICATED, ("embed", "tenzor")))
+def test_what_would_do_are_the_largest_smaller_divisors(abstract):
+    mesh = AbstractMesh((1, 1, 1, 14), AXES)  # of 24: 12, 8, 6, 4, 3, 2 and 1
+    with pytest.raises(ConfigError, match=r"as MeshConfig\.moment_rules has it .* let these have 12 or 8 or 6 devices"):
+        param_shardings(abstract, mesh, (("resampler_embed", "tensor"),), "MeshConfig.moment_rules")
+
+
+@pytest.mark.parametrize("field", ["rules", "moment_rules"])
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        (("embd", "fsdp"), r"no axis of a parameter or activation is called 'embd'; did you mean 'embed'\?"),
+        (("resampler_head", "fsdp"), r"'resampler_head'; did you mean 'resampler_heads'\?"),
+        (("zzz", "fsdp"), r"'zzz'; there are embed, heads, .*activation_embed"),
+        (
+            ("embed", "tenzor"),
+            r"the rule for 'embed' names a mesh axis that there is not, 'tenzor'; did you mean 'tensor'",
+        ),
+        (("embed", ("data", "q")), r"that there is not, 'q'; there are replica, data, fsdp, tensor"),
+        (("batch", "dataa"), r"the rule for 'batch' .* 'dataa'; did you mean 'data'\?"),
+        (("embed",), r"a rule is \(name, mesh axis\), .* got \('embed',\)"),
+        ("embed", r"a rule is .* got 'embed'"),
+        (("embed", 4), r"a rule is .* got \('embed', 4\)"),
+        (("embed", ("data", "data")), r"a rule is .*, each axis once, .* got \('embed', \('data', 'data'\)\)"),
+        ((None, "fsdp"), r"a rule is .* got \(None, 'fsdp'\)"),
+    ],
+)
+def test_a_rule_that_would_do_nothing_is_refused(field, rule, named):
+    with pytest.raises(ConfigError, match=rf"MeshConfig\.{field}: .*{named}"):
+        MeshConfig(**{field: (*REPLICATED, rule)})
+
+
+@pytest.mark.parametrize("name", ["batch", "image_batch"])
+def test_rules_say_where_the_rows_are(name):
+    others = tuple(rule for rule in REPLICATED if rule[0] != name)
+    with pytest.raises(
+        ConfigError, match=rf"rules has no rule for '{name}', .* add \('{name}', \('replica', 'data', 'fsd"
+    ):
+        MeshConfig(rules=others)
+    MeshConfig(rules=(*others, (name, None)), moment_rules=(("embed", "fsdp"),))
 
 
 def test_batches_that_do_not_divide_are_named():
