@@ -1,5 +1,7 @@
 """What to change in a run that does not fit, with what each change would free: the most effective first."""
 
+import contextlib
+import dataclasses
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -7,6 +9,7 @@ from typing import NamedTuple
 import jax
 from flax import linen as nn
 
+from flamingo_jax.models.attention_kernels import XLA, runs_on
 from flamingo_jax.models.remat import POLICIES
 from flamingo_jax.parallel.rules import replicated
 from flamingo_jax.planning.memory import Memory, gradient_bytes, shard_bytes, usable
@@ -15,6 +18,7 @@ from flamingo_jax.training.step import Batch, passes
 
 _CHUNK = 64  # positions; fewer make products too small to fill a matrix unit
 _LONG = 512  # positions from which on attention's scores are worth a kernel that never writes them
+_KERNELS = ("splash", "flash", "cudnn")  # the best first
 _WORTH = 0.02  # of what is too much: less than that is no advice
 
 
@@ -54,17 +58,18 @@ def gib(size: float) -> str:
 def _temporaries(design: Design, batch: Batch, memory: Memory, capacity: int) -> Iterator[_Change]:
     config, model = design.config, design.config.model
     activations = max(0, memory.temporaries - min(gradient_bytes(design), memory.temporaries))
-    name, rows, length = _largest_part(design, batch)
-    count = config.microbatches.get(name, 1)
-    local = rows // count
-    if local > 1:
+    part = _largest_part(design, batch)
+    count, length = part.microbatches, part.length
+    local = part.rows // count
+    # Each dataset's rows are cut into equal parts, not their sum.
+    counts = [each for each in range(count + 1, part.divisible + 1) if part.divisible % each == 0]
+    if counts:
         room = usable(capacity) - (memory.peak - activations)
-        divisors = [each for each in range(2, local + 1) if local % each == 0]
-        divisor = next((each for each in divisors if activations / each <= room), divisors[-1])
+        better = next((each for each in counts if activations * count / each <= room), counts[-1])
         yield _Change(
-            activations * (1 - 1 / divisor),
-            f"activations: set run.RunConfig.microbatches = {{{name!r}: {count * divisor}}} (now {count}, "
-            f"{local:,} rows on a device at a time)",
+            activations * (1 - count / better),
+            f"activations: set run.RunConfig.microbatches = {dict(config.microbatches) | {part.name: better}} "
+            f"(now {count}, {local:,} rows on a device at a time)",
         )
     if model.remat != "full":
         better = POLICIES[POLICIES.index(model.remat) + 1 :]
@@ -81,11 +86,12 @@ def _temporaries(design: Design, batch: Batch, memory: Memory, capacity: int) ->
             f"logits: set run.RunConfig.loss_chunk = {_CHUNK} (now {config.loss_chunk}; those of all positions are "
             f"{gib(logits)} in float32)",
         )
-    if model.attention == "xla" and length >= _LONG:
+    kernel = _kernel(design)
+    if kernel is not None and length >= _LONG:
         scores = local * length**2 * 4 * model.language.num_heads // _ways(design, "heads")
         yield _Change(
             scores,
-            f"attention's scores: set flamingo.FlamingoConfig.attention = 'splash' (now 'xla'; {length} positions)",
+            f"attention's scores: set flamingo.FlamingoConfig.attention = {kernel!r} (now 'xla'; {length} positions)",
         )
 
 
@@ -143,14 +149,41 @@ def _more_chips(design: Design, memory: Memory, capacity: int) -> str:
     return f"or a larger topology: {design.mesh.size * factor:,} chips or more of this kind, for the same batch"
 
 
-def _largest_part(design: Design, batch: Batch) -> tuple[str, int, int]:
-    """The pass whose microbatch has the most positions on a device: its name, rows on a device, and length."""
-    rows = {}
+class _Part(NamedTuple):
+    """A pass through the language model.
+
+    Attributes:
+      rows, divisible: rows of all its datasets on a device, and the greatest common divisor of theirs.
+      length: positions of a row.
+      microbatches: in how many the rows are taken now.
+    """
+
+    name: str
+    rows: int
+    divisible: int
+    length: int
+    microbatches: int
+
+
+def _largest_part(design: Design, batch: Batch) -> _Part:
+    """The pass whose microbatch has the most positions on a device."""
+    parts = []
     for name, datasets in passes(batch, design.config.joined).items():
         tokens = [batch[each]["tokens"] for each in datasets]
-        rows[name] = (sum(x.sharding.shard_shape(x.shape)[0] for x in tokens), tokens[0].shape[1])
-    name = max(rows, key=lambda each: math.prod(rows[each]) / design.config.microbatches.get(each, 1))
-    return name, *rows[name]
+        rows = [x.sharding.shard_shape(x.shape)[0] for x in tokens]
+        count = design.config.microbatches.get(name, 1)
+        parts.append(_Part(name, sum(rows), math.gcd(*rows), tokens[0].shape[1], count))
+    return max(parts, key=lambda part: part.rows * part.length / part.microbatches)
+
+
+def _kernel(design: Design) -> str | None:
+    """A kernel in XLA's place that runs on these devices and that the model's config accepts; None if there is none."""
+    model, platform = design.config.model, design.mesh.devices.flat[0].platform
+    for kernel in _KERNELS if model.attention == XLA else ():
+        if runs_on(kernel, platform):
+            with contextlib.suppress(ValueError):  # what a kernel cannot do, the config says
+                return dataclasses.replace(model, attention=kernel).attention
+    return None
 
 
 def _ways(design: Design, axis: str) -> int:
