@@ -10,6 +10,7 @@ from gpu_step_batches import largest_fitting, unit_sizes, with_sizes
 from gpu_step_timing import Program, Timing, compile_program, out_of_memory, time_steps
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.data.shapes import count_images, count_tokens
 from flamingo_jax.planning.memory import usable
 from flamingo_jax.planning.model_flops import model_flops
 from flamingo_jax.training.design import Design
@@ -104,8 +105,8 @@ class Kernels:
             attention=name,
             scale=scale,
             rows={each: part["tokens"].shape[0] for each, part in batch.items()},
-            tokens=sum(math.prod(part["tokens"].shape) for part in batch.values()),
-            images=sum(math.prod(part["frame_mask"].shape) for part in batch.values()),
+            tokens=count_tokens(batch),
+            images=count_images(batch),
             model_flops=model_flops(design.config.model, design.labels, batch).total,
             memory=program.memory,
             compile_seconds=program.compile_seconds,

@@ -9,7 +9,6 @@ import jax.numpy as jnp
 from jaxtyping import Array, UInt32
 
 from flamingo_jax.data.example import DATASET_KEY
-from flamingo_jax.parallel.rules import replicated
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.state import Params, TrainState
 from flamingo_jax.training.step import Batch
@@ -20,13 +19,7 @@ _INT8 = 127
 
 def draw_state(design: Design) -> TrainState:
     """The state before a first update. Gates are open: behind closed ones the gradients would be zeros."""
-    params = draw(design.state.params, seed=1)
-    moments = jax.tree.map(lambda leaf: leaf.sharding, design.state.opt_state)
-    return TrainState(
-        jax.jit(lambda: jnp.zeros((), jnp.int32), out_shardings=replicated(design.mesh))(),
-        params,
-        jax.jit(design.optimizer.init, out_shardings=moments)(params),
-    )
+    return design.start(draw(design.state.params, seed=1))
 
 
 def draw_frozen(design: Design) -> Params:

@@ -30,12 +30,7 @@ KEYS = {
 
 @pytest.fixture(scope="module")
 def gin_file(tmp_path_factory) -> Path:
-    """The tiny run with pairs alone; neither its weights nor its corpus are there."""
-    path = tmp_path_factory.mktemp("gin") / "tiny.gin"
-    lines = tiny_run.GIN.format(root="/nowhere").splitlines()
-    unused = ("interleaved.Interleaved", "pairs.VideoConfig", '    ("m3w"', '    ("clips"')
-    path.write_text("\n".join(line for line in lines if not line.startswith(unused)))
-    return path
+    return tiny_run.write_pairs_only(tmp_path_factory.mktemp("gin") / "tiny.gin")
 
 
 def command(gin_file: Path, *arguments: str) -> list[str]:

@@ -129,6 +129,14 @@ def write(root: Path) -> Path:
     return gin_file
 
 
+def write_pairs_only(path: Path, *more: str) -> Path:
+    """Writes the gin file alone, with `more` lines and no dataset but the pairs: for a step that is not run."""
+    unused = ("interleaved.Interleaved", "pairs.VideoConfig", '    ("m3w"', '    ("clips"')
+    lines = [line for line in GIN.format(root="/nowhere").splitlines() if not line.startswith(unused)]
+    path.write_text("\n".join([*lines, *more]))
+    return path
+
+
 def _write_weights(root: Path) -> None:
     """Random tensors in the layouts that the weight maps read."""
     rng = np.random.default_rng(0)

@@ -1,5 +1,8 @@
 """The shapes of a mixture's batches, from its configuration alone."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from flamingo_jax.data.dataset_config import DatasetConfig
@@ -21,6 +24,16 @@ def batch_shapes(config: MixtureConfig) -> dict[tuple[str, ...], dict[str, Batch
         parts = {name: _batch(datasets[name]) for name in names}
         kinds[names] = {MERGED: _merged(list(parts.values()))} if config.strategy == MERGED else parts
     return kinds
+
+
+def count_tokens(parts: Mapping[str, Mapping[str, Any]]) -> int:
+    """Positions of the language model in a step's batch, padding too."""
+    return sum(part["tokens"].size for part in parts.values())
+
+
+def count_images(parts: Mapping[str, Mapping[str, Any]]) -> int:
+    """Images or frames that the encoder reads in a step's batch, padding too."""
+    return sum(part["frame_mask"].size for part in parts.values())
 
 
 def _batch(dataset: DatasetConfig) -> Batch:

@@ -2,11 +2,11 @@
 
 import dataclasses
 import logging
-import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 
 from flamingo_jax.data.schedule import Schedule
+from flamingo_jax.data.shapes import count_images, count_tokens
 from flamingo_jax.parallel.topology import Topology
 from flamingo_jax.planning.advice import advise
 from flamingo_jax.planning.compiling import compile_step
@@ -148,8 +148,8 @@ def _kind(design: Design, topology: Topology, names: tuple[str, ...], share: flo
     return Kind(
         datasets=names,
         share=share,
-        tokens=sum(math.prod(part["tokens"].shape) for part in batch.values()),
-        images=sum(math.prod(part["frame_mask"].shape) for part in batch.values()),
+        tokens=count_tokens(batch),
+        images=count_images(batch),
         flops=model_flops(design.config.model, design.labels, batch),
         memory=memory,
         estimate=found,

@@ -3,7 +3,6 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 from flax import traverse_util
 
 from flamingo_jax.config import ConfigError
@@ -42,16 +41,11 @@ def set_up(design: Design) -> Setup:
     sharing = Sharing(jax.process_index(), jax.process_count(), sum_tables)
     loaded, fingerprint = load_pretrained(config.pretrained, config.model, leaves, sharing)
     # Only what no file gives is drawn; a pretrained part that trains starts from its file.
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, design.state)
-    drawn = init_trainable(design.model, labels, config.seed, shardings.params)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, design.state.params)
+    drawn = init_trainable(design.model, labels, config.seed, shardings)
     params = traverse_util.flatten_dict(drawn, sep="/")
     params |= {path: leaf for path, leaf in loaded.items() if labels[path] != FROZEN}
-    params = traverse_util.unflatten_dict(params, sep="/")
-    state = TrainState(
-        jax.jit(lambda: jnp.zeros((), jnp.int32), out_shardings=replicated(design.mesh))(),
-        params,
-        jax.jit(design.optimizer.init, out_shardings=shardings.opt_state)(params),
-    )
+    state = design.start(traverse_util.unflatten_dict(params, sep="/"))
     frozen = {path: leaf for path, leaf in loaded.items() if labels[path] == FROZEN}
     return Setup(design, state, traverse_util.unflatten_dict(frozen, sep="/"), fingerprint)
 
