@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -45,15 +47,26 @@ def compile_step(design: Design, batch: Batch) -> Compiled:
     """
     start = time.perf_counter()
     lowered = design.lower(batch)
-    try:
-        compiled = lowered.compile()
-    except jax.errors.JaxRuntimeError as error:
-        needed = needed_bytes(str(error))
-        if needed is None:
-            raise ConfigError(f"the compiler refuses the step: {str(error).strip()}") from error
-        return Compiled("", None, needed, time.perf_counter() - start)
-    seconds = time.perf_counter() - start
-    return Compiled(compiled.as_text(), compiled.memory_analysis(), None, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            compiled = lowered.compile({"xla_dump_to": folder, "xla_dump_hlo_as_text": True})
+        except jax.errors.JaxRuntimeError as error:
+            needed = needed_bytes(str(error))
+            if needed is None:
+                raise ConfigError(f"the compiler refuses the step: {str(error).strip()}") from error
+            return Compiled("", None, needed, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        return Compiled(_text(compiled, Path(folder)), compiled.memory_analysis(), None, seconds)
+
+
+def _text(compiled: jax.stages.Compiled, folder: Path) -> str:
+    """The program's text as its compiler wrote it.
+
+    `as_text` has jaxlib read the program first, which it cannot where a newer libtpu uses a form of an instruction that
+    it does not know (seen: asynchronous ones, in programs for v6e). A program from JAX's cache was not written.
+    """
+    written = list(folder.glob("*.after_codegen.txt"))
+    return written[0].read_text() if len(written) == 1 else compiled.as_text()
 
 
 def needed_bytes(message: str) -> int | None:

@@ -5,7 +5,9 @@ import jax.numpy as jnp
 import pytest
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.planning import hlo
 from flamingo_jax.planning.compiling import compile_step, needed_bytes
+from flamingo_jax.planning.estimate import estimate
 from flamingo_jax.planning.memory import Memory, compiled_memory, exceeded_memory, usable
 from tests.planning import tpu
 
@@ -45,6 +47,16 @@ def test_a_program_that_fits_has_its_memory_by_kind():
     assert memory.peak == sum(memory.kinds.values()) >= 2 * size
 
 
+@tpu.needs_libtpu
+def test_what_the_compiler_writes_is_what_jax_reads():
+    topology, mesh = tpu.one_chip("v6e:2x2")
+    program = Program(lambda x: jax.lax.scan(lambda y, _: (jnp.sin(y) @ y, None), x, length=7)[0], mesh, 1024, 1024)
+    written, read = compile_step(program, {}).text, program.lower({}).compile().as_text()
+    assert written != read  # the order of an instruction's attributes
+    assert estimate(written, topology, mesh) == estimate(read, topology, mesh)
+    assert hlo.parse(written).computations.keys() == hlo.parse(read).computations.keys()
+
+
 @pytest.mark.parametrize(
     ("message", "needed"),
     [
@@ -71,7 +83,7 @@ def test_any_other_refusal_is_an_error():
         def lower(self, batch):
             return self
 
-        def compile(self):
+        def compile(self, options):
             raise jax.errors.JaxRuntimeError("INTERNAL: Mosaic failed")
 
     with pytest.raises(ConfigError, match="refuses the step: INTERNAL: Mosaic failed"):
