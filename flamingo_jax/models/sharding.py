@@ -26,14 +26,14 @@ def spec(shape: tuple[int, ...], *names: str | None) -> PartitionSpec:
     return PartitionSpec(*map(_dividing, shape, axes, [mesh] * len(shape)))
 
 
-def parts_of(name: str) -> int:
-    """Over how many devices the rules in force spread an axis of this name; 1 without rules or a mesh."""
+def parts_of(name: str, size: int = 0) -> int:
+    """Over how many devices `constrain` spreads an axis of this name and size (0: one that divides over all of them);
+    1 without rules or a mesh."""
     mesh, rules = jax.sharding.get_abstract_mesh(), nn.get_logical_axis_rules()
     if mesh.empty or not rules:
         return 1
     (axes,) = nn.logical_to_mesh_axes((name,), rules)
-    axes = (axes,) if isinstance(axes, str) else axes or ()
-    return math.prod(mesh.shape[axis] for axis in axes)
+    return math.prod(mesh.shape[axis] for axis in _dividing(size, axes, mesh) or ())
 
 
 def _dividing(size: int, axes: str | tuple[str, ...] | None, mesh: jax.sharding.AbstractMesh) -> tuple[str, ...] | None:

@@ -5,6 +5,7 @@ Datasets with rows of one length can go together: nothing that a row holds reach
 gradient stay the same, the weights are read once, and the program holds one pass and not one a dataset.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -42,11 +43,9 @@ def join_datasets(batches: Mapping[str, Mapping[str, Array]], encode: Encoder, n
 def together(arrays: Sequence[Shaped[Array, "_ ..."]], axis: str = "batch") -> Shaped[Array, "parts rows ..."]:
     """Arrays whose rows are spread over devices by `axis`, joined: each device's rows of all of them, device by device.
 
-    Where an array's rows do not divide over the devices, there is one part that holds all rows.
+    Rows that do not divide over all devices are spread over fewer of the mesh axes, and repeated over the others.
     """
-    parts = parts_of(axis)
-    if any(len(x) % parts for x in arrays):
-        parts = 1
+    parts = parts_of(axis, math.gcd(*map(len, arrays)))
     # The rows that a device holds stand together on the second axis, where devices need not know of one another.
     each = [_by_device(x, parts, axis) for x in arrays]
     joined = jnp.concatenate(each, axis=1)
