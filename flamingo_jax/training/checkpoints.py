@@ -16,7 +16,7 @@ from etils import epath
 from flamingo_jax import config as config_lib
 from flamingo_jax.training.state import TrainState
 
-AT_RUN_TIME = {"attention", "dtype", "remat"}
+AT_RUN_TIME = {"attention", "dtype", "remat", "unroll"}
 """Fields of `FlamingoConfig` that say how a model is computed, and not which model it is."""
 
 
@@ -118,9 +118,7 @@ class Checkpoints:
                 "point the config at the weights it was trained on, or start in another workdir"
             )
         if config is not None:
-            saved = json.loads(facts["config"])["model"]
-            now = json.loads(config_lib.to_json(config))
-            changed = sorted(key for key in now.keys() - AT_RUN_TIME if saved.get(key) != now[key])
+            changed = _changed(facts, config)
             if changed:
                 raise CheckpointError(
                     f"the checkpoint of step {step} in {self._dir} is of another model (changed: "
@@ -138,6 +136,13 @@ class Checkpoints:
             f"cannot read the checkpoint of step {step} in {self._dir}: {_cause(error)}. "
             f"If it is damaged, remove its folder {self._dir / str(step)} to go on from the one before it"
         )
+
+
+def _changed(facts: dict[str, Any], config: Any) -> list[str]:
+    """The fields by which a model differs from the saved one. One that it had not yet had the default."""
+    saved = config_lib.from_config_dict(json.loads(facts["config"]))
+    then, now = json.loads(config_lib.to_json(saved))["model"], json.loads(config_lib.to_json(config))
+    return sorted(key for key in now.keys() - AT_RUN_TIME if then.get(key) != now[key])
 
 
 def _cause(error: BaseException) -> str:

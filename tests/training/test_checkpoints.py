@@ -1,7 +1,9 @@
 """Checkpoints hold exactly what was saved, a failed write costs nothing that was complete, and damage is told."""
 
 import contextlib
+import dataclasses
 import gc
+import json
 import os
 import resource
 import shutil
@@ -13,9 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from flamingo_jax import config as config_lib
 from flamingo_jax.training.checkpoints import CheckpointConfig, CheckpointError, Checkpoints
 from flamingo_jax.training.optimizer import OptimizerConfig
 from flamingo_jax.training.state import TrainState
+from tests import tiny
 
 # Orbax abandons what it was doing when a write or a read fails; that is noise beside the error.
 pytestmark = [
@@ -68,10 +72,23 @@ def test_how_a_model_is_computed_may_change(tmp_path):
     with Checkpoints(tmp_path, CONFIG) as checkpoints:
         checkpoints.save(state(1), {"model": {"dtype": "float32", "num_new_tokens": 1}}, FINGERPRINT)
         checkpoints.wait()
-        now = {"dtype": "bfloat16", "attention": "flash", "remat": "full", "num_new_tokens": 1}
+        now = {"dtype": "bfloat16", "attention": "flash", "remat": "full", "unroll": True, "num_new_tokens": 1}
         assert same(checkpoints.restore(1, state(0), FINGERPRINT, now), state(1))
         with pytest.raises(CheckpointError, match=r"another model \(changed: num_new_tokens\)"):
             checkpoints.restore(1, state(0), FINGERPRINT, now | {"num_new_tokens": 3})
+
+
+def test_a_field_that_came_later_had_its_default(tmp_path):
+    model = tiny.config()
+    saved = json.loads(config_lib.to_json({"model": model}))
+    del saved["model"]["grafted_layers"], saved["model"]["language"]["qkv_bias"]
+    with Checkpoints(tmp_path, CONFIG) as checkpoints:
+        checkpoints.save(state(1), saved, FINGERPRINT)
+        checkpoints.wait()
+        assert same(checkpoints.restore(1, state(0), FINGERPRINT, model), state(1))
+        changed = dataclasses.replace(model, language=dataclasses.replace(model.language, qkv_bias=True))
+        with pytest.raises(CheckpointError, match=r"another model \(changed: language\)"):
+            checkpoints.restore(1, state(0), FINGERPRINT, changed)
 
 
 def test_what_is_restored_is_what_was_saved(workdir):

@@ -84,6 +84,10 @@ def test_a_remat_policy_changes_nothing_but_memory(plain, policy):
     assert_same(gradients(dataclasses.replace(TINY, remat=policy), StepOptions(), ALONE), plain)
 
 
+def test_unrolled_layers_are_the_same_layers(plain):
+    assert_same(gradients(dataclasses.replace(TINY, unroll=True, remat="matmuls"), StepOptions(), ALONE), plain)
+
+
 @pytest.mark.slow
 def test_nor_do_options_of_two_datasets():
     expected = gradients(tiny.CONFIG, StepOptions(), BATCHES)
@@ -122,8 +126,9 @@ def compiled(layers: int, **changes) -> tuple[jax.stages.Compiled, Flamingo]:
     return step.lower(state, frozen, {"m3w": BATCHES["m3w"]}).compile(), model
 
 
-def test_the_program_does_not_grow_with_depth():
-    few, many = (len(compiled(layers)[0].as_text()) for layers in (FEW, MANY))
+@pytest.mark.parametrize("changes", [{}, pytest.param({"unroll": True}, marks=pytest.mark.slow)], ids=str)
+def test_the_program_does_not_grow_with_depth(changes):
+    few, many = (len(compiled(layers, **changes)[0].as_text()) for layers in (FEW, MANY))
     assert many < 1.05 * few
 
 
