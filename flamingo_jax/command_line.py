@@ -54,7 +54,10 @@ class _Console(logging.Handler):
 
 
 def run(main: Callable[[], int | None]) -> None:
-    """Parses the flags and runs `main`; a foreseeable error becomes one message on stderr and exit status 2."""
+    """Parses the flags and runs `main`; a foreseeable error becomes one message on stderr and exit status 2.
+
+    A flag that is unknown, missing or of the wrong kind is such an error.
+    """
 
     def guarded(arguments: Sequence[str]) -> int | None:
         # Ours is worth reading. What Orbax and Grain log through absl is not: their errors reach us as exceptions.
@@ -74,7 +77,17 @@ def run(main: Callable[[], int | None]) -> None:
                 raise
             return report(error)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse)
+
+
+def _parse(arguments: Sequence[str]) -> list[str]:
+    """Parses the flags and returns what is left. absl's own parser ends with 1 for a mistake, which is a bug's here."""
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        # Several flags may be wrong, each with a line of its own.
+        print(f"error: {' '.join(str(error).split())} (--helpfull lists all flags)", file=sys.stderr)
+        sys.exit(2)
 
 
 def _quiet_absent_tpu() -> None:

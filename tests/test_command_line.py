@@ -63,6 +63,28 @@ def test_a_bug_shows_its_traceback_and_a_stray_argument_is_refused():
     assert "unexpected argument 'seen'" in one_error(run("-c", PROGRAM, "none", "seen"))
 
 
+@pytest.mark.parametrize(
+    "command, says",
+    [
+        (["train", "--workdr=run"], ["flag 'workdr'"]),
+        (["plan", "--topology=v4:2x2x1", "--slices=two"], ["flag --slices=two"]),
+        (["evaluate"], ["--workdir must have a value", "--dataset must have a value"]),
+        (["generate", "--workdir"], ["flag --workdir"]),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_wrong_or_missing_flag_is_a_mistake(command, says):
+    """Not a failure that a second start could mend: launch scripts retry all but 2."""
+    name, *flags = command
+    said = one_error(run("-m", f"flamingo_jax.{name}", *flags))
+    assert all(word in said for word in says)
+
+
+def test_help_is_no_mistake():
+    done = run("-c", PROGRAM, "none", "--helpfull")
+    assert "--[no]seen" in done.stdout and done.stderr == ""
+
+
 def train(tiny_gin: Path, tmp_path: Path, *flags: str) -> str:
     """The error of a training command that must fail before it writes anything."""
     workdir = tmp_path / "workdir"
