@@ -14,9 +14,10 @@ usage: launch/tpu_vm.sh create NAME --accelerator-type TYPE --zone ZONE [OPTION]
 
 create  asks for a queued resource and waits until it is ACTIVE
 run     copies this checkout to all workers, makes the environment, and starts there, detached and with the XLA flags of
-        the chip, `python -m flamingo_jax.train TRAINING ARGUMENT...`, which need a --gin_file and a --workdir. With
-        --retry it watches the training, and after a pre-emption or a failure it deletes and creates this resource (no
-        other) as needed and runs the same command, which resumes from the workdir. Call it again to watch again.
+        the chip, `python -m flamingo_jax.train TRAINING ARGUMENT...`, which need a --gin_file and a --workdir, gs://
+        or absolute. With --retry it watches the training, and after a pre-emption or a failure it deletes and creates
+        this resource (no other) as needed and runs the same command, which resumes from the workdir. Call it again to
+        watch again.
 status  prints the state of the resource, and of the training on each worker
 logs    prints the end of a worker's log
 stop    tells the training on all workers to save and end
@@ -147,6 +148,10 @@ check_training() {
     [[ "$workdir" == gs://* ]] ||
       fail "--retry needs a gs:// workdir: $workdir is on the workers' own disks, which go with the resource"
   fi
+  # The training runs in the checkout.
+  [[ "$workdir" =~ ^(/|[a-z][-+.a-z0-9]*://) ]] ||
+    fail "--workdir $workdir: on the workers this lies in the checkout, which the next run deletes; give a gs:// path," \
+      "or an absolute one"
 }
 
 run_training() {

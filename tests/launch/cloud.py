@@ -128,3 +128,10 @@ class Cloud:
         deadline = time.monotonic() + 30
         while len(self.trainings()) < count and time.monotonic() < deadline:
             time.sleep(0.02)
+
+    def wait_for_end(self) -> None:
+        """Until no worker trains any more, and what the trainings said is in their logs."""
+        ends = [home / "flamingo-jax" / "job.status" for home in self.workers.iterdir()]
+        deadline = time.monotonic() + 30
+        while not all(end.exists() for end in ends) and time.monotonic() < deadline:
+            time.sleep(0.02)

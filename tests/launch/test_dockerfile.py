@@ -11,7 +11,7 @@ STAGES = {part.split()[3]: part for part in re.split(r"^(?=FROM )", TEXT, flags=
 
 
 def test_there_is_a_stage_for_each_accelerator():
-    assert set(STAGES) == {"base", "tpu", "cuda"}
+    assert set(STAGES) == {"base", "code", "tpu", "cuda"}
     assert 'ENTRYPOINT ["python", "-m"]' in STAGES["base"]
 
 
@@ -38,11 +38,20 @@ def test_what_is_copied_exists_and_is_sent():
     sent = {
         line[1:] for line in (ROOT / "launch" / "Dockerfile.dockerignore").read_text().splitlines() if line[:1] == "!"
     }
-    copied = {name for line in re.findall(r"^COPY (.*)$", TEXT, re.MULTILINE) for name in line.split()[:-1]}
+    lines = re.findall(r"^COPY (?!--from)(.*)$", TEXT, re.MULTILINE)
+    copied = {name for line in lines for name in line.split()[:-1]}
     assert copied == sent
     assert all((ROOT / name).exists() for name in copied)
 
 
+@pytest.mark.parametrize("stage", ["tpu", "cuda"])
+def test_a_stage_installs_the_code_after_what_it_depends_on(stage):
+    """A change of the code leaves the layer of the dependencies as it is."""
+    lines = [line for line in STAGES[stage].splitlines() if line.startswith(("COPY ", "RUN "))]
+    assert [line.split()[0] for line in lines] == ["RUN", "COPY", "RUN"]
+    assert lines[1] == "COPY --from=code / ./" and "--no-deps --editable" in lines[2]
+
+
 def test_images_come_by_their_short_names():
     sources = re.findall(r"^FROM (\S+)", TEXT, re.MULTILINE)
-    assert sources == ["python:${PYTHON}-slim", "base", "base"]
+    assert sources == ["python:${PYTHON}-slim", "scratch", "base", "base"]

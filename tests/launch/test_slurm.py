@@ -98,13 +98,68 @@ def test_a_mistake_or_a_person_s_stop_is_the_end(slurm, status):
 def test_a_failure_goes_back_into_the_queue_but_not_at_the_start(slurm):
     status, _, errors = slurm.call("--", *TRAINING, BEHAVIOUR="exit 3")
     assert status == 3 and "failed at its start" in errors and not slurm.machine.calls("scontrol")
-    # Bash counts SECONDS from what it is told at its start.
-    late = slurm.script.read_text().replace("set -euo pipefail", "set -euo pipefail; SECONDS=301", 1)
-    slurm.script.write_text(late)
+    late(slurm)
     status, _, _ = slurm.call("--", *TRAINING, BEHAVIOUR="exit 3")
     assert status == 0 and slurm.requeued()
     status, _, errors = slurm.call("--max-requeues=4", "--", *TRAINING, BEHAVIOUR="exit 3", SLURM_RESTART_COUNT="4")
     assert status == 3 and "not once more" in errors and slurm.requeued()
+
+
+def late(slurm) -> None:
+    """From now on each start has run for more than five minutes."""
+    # Bash counts SECONDS from what it is told at its start.
+    text = slurm.script.read_text().replace("set -euo pipefail", "set -euo pipefail; SECONDS=301", 1)
+    slurm.script.write_text(text)
+
+
+def test_failures_without_a_newer_checkpoint_come_to_an_end(slurm):
+    late(slurm)
+    checkpoints = slurm.machine.root / "runs" / "a run" / "checkpoints"
+    training = ("--max-failures=3", "--", "--gin_file=g", "--workdir=runs/a run")
+
+    def fails(checkpoint: str | None = None) -> bool:
+        """Whether the job goes back into the queue after a start that leaves this checkpoint and fails."""
+        if checkpoint:
+            (checkpoints / checkpoint).mkdir(parents=True)
+        before = len(slurm.machine.calls("scontrol"))
+        status, _, errors = slurm.call(*training, BEHAVIOUR="exit 3")
+        again = len(slurm.machine.calls("scontrol")) > before
+        assert again or (status == 3 and "failed 3 times without a newer checkpoint" in errors)
+        return again
+
+    assert fails() and fails() and fails("20") and fails()
+    # More digits, not more in the order of text; and one that was cut off while it was written.
+    assert fails("100") and fails("200.orbax-checkpoint-tmp")
+    assert not fails()
+    # Who puts the job back into the queue by hand has mended something.
+    assert fails() and fails() and not fails()
+    # Each job has its own count.
+    assert fails()
+    assert fails() and slurm.call(*training, BEHAVIOUR="exit 3", SLURM_JOB_ID="78")[0] == 0
+
+
+def test_failures_count_where_checkpoints_are_not_seen(slurm):
+    late(slurm)
+    training = ("--max-failures=2", "--", "--gin_file=g", "--workdir=gs://bucket/run")
+    assert slurm.call(*training, BEHAVIOUR="exit 3")[0] == 0
+    # A start that saved when its time was up went well.
+    job = slurm.start(*training, BEHAVIOUR=WAITS)
+    slurm.wait()
+    job.send_signal(signal.SIGTERM)
+    job.communicate(timeout=30)
+    assert job.returncode == 0
+    assert slurm.call(*training, BEHAVIOUR="exit 3")[0] == 0
+    assert slurm.call(*training, BEHAVIOUR="exit 3")[0] == 3
+    assert len(slurm.machine.calls("scontrol")) == 3
+
+
+def test_nothing_is_left_of_a_job_that_is_done(slurm):
+    late(slurm)
+    slurm.call("--", *TRAINING, BEHAVIOUR="exit 3")
+    records = slurm.machine.root / "runs" / "launch"
+    assert [path.name for path in records.iterdir()] == ["slurm-77.failures"]
+    assert slurm.call("--", *TRAINING)[0] == 0
+    assert not list(records.iterdir())
 
 
 def printed(slurm, *arguments: str) -> list[str]:
@@ -145,6 +200,7 @@ def test_nothing_binds_a_process_to_one_gpu(slurm):
         (["--", "--workdir=w"], "--gin_file"),
         (["--", "--gin_file=g"], "--workdir"),
         (["--gin_file=g"], "unknown argument"),
+        (["--max-failures=0", "--", *TRAINING], "--max-failures 0"),
         (["--chip=tpu_v9", "--", *TRAINING], "tpu_v9"),
         (["--pyxis=a", "--apptainer=b", "--", *TRAINING], "exclude each other"),
         (["--mount=/data", "--", *TRAINING], "--mount goes with"),

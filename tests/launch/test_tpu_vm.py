@@ -81,7 +81,7 @@ def test_a_failing_create_is_the_end(cloud):
 def test_run_trains_on_all_workers_with_the_chip_s_flags(cloud):
     said = cloud.call("run", "my-tpu", *PLACE, *TYPE, "--", *TRAINING)
     assert said.returncode == 0, said.stderr
-    cloud.wait(2)
+    cloud.wait_for_end()
     assert cloud.trainings() == [list(TRAINING)] * 2
     assert all(call[1:3] == PLACED for call in cloud.gcloud("ssh"))
     install = next(call for call in cloud.machine.calls("python") if "install" in call)
@@ -176,6 +176,12 @@ RUN = ("run", "t", "--zone=z", *TYPE)
         ([*RUN, "--", "--workdir=gs://b/r"], "give --gin_file"),
         ([*RUN, "--", "--gin_file=a"], "give --workdir"),
         ([*RUN, "--retry=2", "--", "--gin_file=a", "--workdir=/disk"], "--retry needs a gs:// workdir"),
+        ([*RUN, "--retry=2", "--", "--gin_file=a", "--workdir=runs/a"], "--retry needs a gs:// workdir"),
+        ([*RUN, "--", "--gin_file=a", "--workdir=runs/a"], "--workdir runs/a: "),
+        ([*RUN, "--", "--gin_file=a", "--workdir", "a b"], "--workdir a b: "),
+        ([*RUN, "--", "--gin_file=a", "--workdir=~/run"], "--workdir ~/run: "),
+        ([*RUN, "--", "--gin_file=a", "--workdir=gs:/b/r"], "--workdir gs:/b/r: "),
+        ([*RUN, "--", "--gin_file=a", "--workdir=/disk", "--workdir=runs/a"], "--workdir runs/a: "),
         ([*RUN, "--delete-when-done", "--", *TRAINING], "takes no --delete-when-done"),
         ([*RUN, "--spot", "--", *TRAINING], "run without --retry takes no --spot"),
         (["logs", "t", "--zone=z", "--yes"], "logs takes no --yes"),
@@ -189,6 +195,12 @@ def test_wrong_arguments_end_in_one_error(cloud, arguments, message):
     assert said.returncode == 2 and message in said.stderr.splitlines()[-1], said.stderr
     assert said.stderr.count("error: ") == 1
     assert not cloud.machine.calls("gcloud")
+
+
+@pytest.mark.parametrize("workdir", [["--workdir=/mnt/a disk"], ["--workdir", "gs://b/r"], ["--workdir=s3://b/r"]])
+def test_a_workdir_outside_the_checkout_is_taken(cloud, workdir):
+    said = cloud.call(*RUN, "--dry-run", "--", "--gin_file=a", *workdir)
+    assert said.returncode == 0, said.stderr
 
 
 def test_a_missing_gcloud_is_an_error(machine):
