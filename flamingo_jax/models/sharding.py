@@ -48,3 +48,9 @@ def text_states(x: Shaped[Array, "batch length width"]) -> Shaped[Array, "batch 
     may give to the axis of tensor parallelism: what is not a matrix product is then done once and not on each of its
     devices (sequence parallelism: Korthikanti et al., 2022)."""
     return constrain(x, "batch", "activation_length", "activation_embed")
+
+
+def image_states(x: Shaped[Array, "batch tokens width"]) -> Shaped[Array, "batch tokens width"]:
+    """The states between the branches of a vision transformer: each device keeps to its own images and gathers the
+    weights that it lacks. Left to itself XLA may gather the images instead, and sum activations over all devices."""
+    return constrain(x, "image_batch", None, None)

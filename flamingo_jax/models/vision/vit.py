@@ -9,6 +9,7 @@ from jaxtyping import Array, Float, UInt8
 
 from flamingo_jax.models.layers import LayerNorm, Projection, activation
 from flamingo_jax.models.quantized import SCALES
+from flamingo_jax.models.sharding import image_states
 from flamingo_jax.models.vision.interpolation import INTERPOLATIONS, resize_grid
 
 OUTPUTS = ("patches", "all")
@@ -124,7 +125,7 @@ class ViTLayer(nn.Module):
         query, key, value = (project(heads, axes, name)(states) for name in ("query", "key", "value"))
         attended = jax.nn.dot_product_attention(query, key, value)  # unmasked: an image's tokens all see each other
         attended = project((width,), ("visual_heads", "head_dim", "visual_embed"), "output", 2)(attended)
-        x = x + scaled(attended, "attention_scale")
+        x = image_states(x + scaled(attended, "attention_scale"))
 
         states = norm("dense_norm")(x)
         hidden, axes = (config.hidden_width,), ("visual_embed", "visual_mlp")
@@ -132,7 +133,7 @@ class ViTLayer(nn.Module):
         act = activation(config.activation)
         up = act(project(hidden, axes, "gate")(states)) * up if config.gated_dense else act(up)
         down = project((width,), ("visual_mlp", "visual_embed"), "down")(up)
-        return x + scaled(down, "dense_scale"), None
+        return image_states(x + scaled(down, "dense_scale")), None
 
 
 class ViT(nn.Module):
@@ -155,7 +156,7 @@ class ViT(nn.Module):
         patches, grid = _patches(x.astype(self.dtype), config.patch_size)
         axes = (None, None, None, "visual_embed")
         embed = Projection((config.width,), axes, 3, self.dtype, use_bias=config.patch_bias, name="patch")
-        x = self._with_positions(embed(patches), grid)
+        x = image_states(self._with_positions(image_states(embed(patches)), grid))
         if config.pre_norm:
             x = LayerNorm(config.norm_eps, self.dtype, axis="visual_embed", name="pre_norm")(x)
         layers = nn.scan(
