@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 _OPCODE = re.compile(r"[\]})] ([a-z][a-z0-9\-]*)\(")
 _START = re.compile(r"\s+(ROOT )?%?(\S+) = ")
 _HEADER = re.compile(r"(ENTRY )?%?([^\s(]+) \(.*\{\s*$")
+_END = re.compile(r"\}(, execution_thread=\S+)?\s*$")
 _OPERAND = re.compile(r"%([^\s,()]+)")
 _ARRAY = re.compile(r"([a-z][a-z0-9]*)\[([\d,<=]*)\](?:\{([^}]*)\})?")
 _SPACE = re.compile(r"S\((\d+)\)")
@@ -156,7 +157,7 @@ def parse(text: str) -> Program:
             if match := _HEADER.match(line):
                 current = computations[match.group(2)] = Computation(match.group(2), {})
                 entry = match.group(2) if match.group(1) else entry
-        elif line.startswith("}") and line.strip() == "}":
+        elif _END.match(line):
             finish()
             current = None
         elif line.startswith("  ") and _START.match(line):

@@ -51,6 +51,13 @@ def test_an_instruction_may_run_over_several_lines():
     assert kernel.cycles is None
 
 
+def test_what_runs_beside_the_matrix_units_ends_like_any_other():
+    """As libtpu writes what a v6e does on its sparse cores."""
+    beside = PROGRAM.replace("}\n\nENTRY", '}, execution_thread="sparsecore"\n\nENTRY')
+    assert beside != PROGRAM
+    assert hlo.parse(beside) == hlo.parse(PROGRAM)
+
+
 def test_reads_shapes_and_memory_spaces():
     assert hlo.read_shape("bf16[8,128]{1,0:T(8,128)(2,1)S(1)}") == (hlo.Array("bf16", (8, 128), 1),)
     first, second = hlo.read_shape("(f32[2,3]{1,0:T(8,128)}, /*index=1*/u32[]{:S(2)})")
