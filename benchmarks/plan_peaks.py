@@ -7,8 +7,8 @@ transformer block, forward and backward. Needs libtpu (pip install 'flamingo-jax
 benchmarks/README.md.
 """
 
+import argparse
 import os
-import sys
 import time
 
 from flamingo_jax.parallel.topology import CHIPS, Topology, compiler_environment
@@ -73,13 +73,18 @@ def estimated(function, arguments, topology: Topology, mesh: Mesh) -> Estimate:
 
 def main() -> None:
     """Prints a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("chips", nargs="*", metavar="CHIP", default=list(CHIPS), help=f"of {', '.join(CHIPS)}; all")
+    chips = parser.parse_args().chips
+    if unknown := set(chips) - CHIPS.keys():
+        parser.error(f"unknown chips: {', '.join(sorted(unknown))}; there are {', '.join(CHIPS)}")
     square, x = (WIDTH, WIDTH), (BATCH, LENGTH, WIDTH)
     weights = {**dict.fromkeys(("q", "k", "v", "out"), square), "up": (WIDTH, INNER), "down": (INNER, WIDTH)}
     # 2 a weight and token forward, 4 backward; scores and their use 2 products each of all queries and keys.
     block_flops = BATCH * LENGTH * (6 * (4 * WIDTH**2 + 2 * WIDTH * INNER) + 12 * LENGTH * WIDTH)
     programs = [(f"{m} x {k} x {n}", product, ((m, k), (k, n)), 2 * m * k * n) for m, k, n in PRODUCTS]
     programs.append(("block, forward and backward", forward_and_backward, (weights, x, x), block_flops))
-    for name in sys.argv[1:] or CHIPS:
+    for name in chips:
         chip = CHIPS[name]
         topology = Topology(chip, (2, 2, 1)[: chip.dimensions])
         mesh = Mesh(np.array(topology.devices()[:1]), ("x",))
