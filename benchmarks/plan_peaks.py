@@ -1,6 +1,6 @@
 """What share of each chip's peak rate `flamingo_jax.plan` estimates for programs that ought to come close to it.
 
-    python benchmarks/plan_peaks.py [CHIP ...]
+    python benchmarks/plan_peaks.py [CHIP ...] [--vmem KIB]
 
 Large matrix products, among them those of the 80B model's layers on one of 16 chips of a tensor group, and a dense
 transformer block, forward and backward. Needs libtpu (pip install 'flamingo-jax[plan]') and no TPU. The figures are in
@@ -60,22 +60,24 @@ def _normalized(x: jax.Array) -> jax.Array:
     return (wide * jax.lax.rsqrt(jnp.mean(wide * wide, axis=-1, keepdims=True) + 1e-6)).astype(x.dtype)
 
 
-def estimated(function, arguments, topology: Topology, mesh: Mesh) -> Estimate:
-    """For one chip; `arguments` is a tree of shapes, all bfloat16."""
+def estimated(function, arguments, topology: Topology, mesh: Mesh, options: dict[str, int]) -> Estimate:
+    """For one chip; `arguments` is a tree of shapes, all bfloat16, `options` are the compiler's."""
     sharding = NamedSharding(mesh, PartitionSpec())
     structs = jax.tree.map(
         lambda shape: jax.ShapeDtypeStruct(shape, jnp.bfloat16, sharding=sharding),
         arguments,
         is_leaf=lambda each: isinstance(each, tuple) and isinstance(each[0], int),
     )
-    return estimate(jax.jit(function).lower(*structs).compile().as_text(), topology, mesh)
+    return estimate(jax.jit(function).lower(*structs).compile(options or None).as_text(), topology, mesh)
 
 
 def main() -> None:
     """Prints a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chips", nargs="*", metavar="CHIP", default=list(CHIPS), help=f"of {', '.join(CHIPS)}; all")
-    chips = parser.parse_args().chips
+    parser.add_argument("--vmem", type=int, metavar="KIB", help="vector memory for a product's tiles")
+    given = parser.parse_args()
+    chips, options = given.chips, {"xla_tpu_scoped_vmem_limit_kib": given.vmem} if given.vmem else {}
     if unknown := set(chips) - CHIPS.keys():
         parser.error(f"unknown chips: {', '.join(sorted(unknown))}; there are {', '.join(CHIPS)}")
     square, x = (WIDTH, WIDTH), (BATCH, LENGTH, WIDTH)
@@ -90,7 +92,7 @@ def main() -> None:
         mesh = Mesh(np.array(topology.devices()[:1]), ("x",))
         for title, function, arguments, flops in programs:
             start = time.monotonic()
-            found = estimated(function, arguments, topology, mesh)
+            found = estimated(function, arguments, topology, mesh, options)
             share = flops / found.step_seconds / chip.peak_flops
             print(
                 f"{name:4s} {title:28s} {share:.3f} of peak; counted {found.hardware_flops / flops:.3f} of the "
