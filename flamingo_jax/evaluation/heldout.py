@@ -120,7 +120,7 @@ def _in_chunks(count: int, rows: Callable, run: Callable, title: str) -> list[np
 def close_gates(params: Params) -> Params:
     """The parameters with every gate at 0: the frozen language model."""
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: leaf * 0 if str(path[-1].key).endswith("_gate") else leaf, params
+        lambda path, leaf: leaf * 0 if jax.tree_util.keystr(path, simple=True).endswith("_gate") else leaf, params
     )
 
 
