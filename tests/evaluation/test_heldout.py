@@ -22,6 +22,7 @@ from flamingo_jax.evaluation.cases import Case, Truth, attributes_in, find_cases
 from flamingo_jax.evaluation.heldout import Reader, accuracy, close_gates, majority, wrong_image
 from flamingo_jax.evaluation.run import evaluate
 from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.quantized import Quantized
 from flamingo_jax.training.loop import train
 from tests import tiny
 
@@ -146,6 +147,17 @@ def test_closing_gates_touches_nothing_else():
         else:
             np.testing.assert_array_equal(before, after)
     assert len(gates) == 4  # two kinds, in the groups and in the tail
+
+
+def test_closing_gates_passes_by_weights_in_8_bits():
+    params = tiny.init(Flamingo(tiny.CONFIG))
+    stored = Quantized(np.full((2, 3), 7, np.int8), np.full((1, 3), 0.5, np.float32))
+    closed = close_gates(params | {"vision_encoder": {"stem": {"kernel": stored}}})
+    kept = closed["vision_encoder"]["stem"]["kernel"]
+    assert isinstance(kept, Quantized)
+    np.testing.assert_array_equal(kept.values, stored.values)
+    np.testing.assert_array_equal(kept.scale, stored.scale)
+    assert not np.any(closed["language_model"]["groups"]["gated_cross_attention"]["dense_gate"])
 
 
 def _leaves(tree: dict, prefix: str = "") -> list[tuple[str, np.ndarray]]:
