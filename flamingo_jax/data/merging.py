@@ -1,10 +1,9 @@
 """The sub-batches of a step as one: rows of all datasets, padded to the largest shapes."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Int32
 
 from flamingo_jax.data.example import DATASET_KEY, Batch
 
@@ -35,12 +34,17 @@ def merge(batches: Mapping[str, Batch], pad_id: int) -> Batch:
     return merged | {DATASET_KEY: stacked(places)}
 
 
-def skipped_by_dataset(batches: Mapping[str, Batch], names: Sequence[str]) -> dict[str, Int32[np.ndarray, "rows"]]:
-    """`skipped` of the rows of each dataset in a step's batches; `names` are all datasets of the mixture."""
+def by_dataset(
+    batches: Mapping[str, Batch], names: Sequence[str], keys: Collection[str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """The arrays `keys` of the rows of each dataset in a step's batches; `names` are all datasets of the mixture."""
     found = {}
     for name, batch in batches.items():
+        arrays = {key: batch[key] for key in keys}
         if DATASET_KEY in batch:
-            found |= {each: batch["skipped"][batch[DATASET_KEY] == place] for place, each in enumerate(names)}
+            for place, each in enumerate(names):
+                rows = batch[DATASET_KEY] == place
+                found[each] = {key: array[rows] for key, array in arrays.items()}
         else:
-            found[name] = batch["skipped"]
+            found[name] = arrays
     return found

@@ -25,7 +25,7 @@ import numpy as np
 from absl import flags
 
 from flamingo_jax.data.example import BATCH_KEYS, Batch
-from flamingo_jax.data.merging import skipped_by_dataset
+from flamingo_jax.data.merging import by_dataset
 from flamingo_jax.data.mixture import Mixture, Rows, resolve_rows
 from flamingo_jax.data.read_ahead import ReadAhead
 from flamingo_jax.data.skips import SkipMonitor
@@ -92,13 +92,18 @@ class BatchStream:
         """
         try:
             batches = next(self._steps)
-            for name, skipped in skipped_by_dataset(batches, self._names).items():
-                self.skips.add(name, skipped)
+            for name, part in by_dataset(batches, self._names, ["skipped"]).items():
+                self.skips.add(name, part["skipped"])
         except BaseException:
             self.close()
             raise
         self.step += 1
         return batches
+
+    def timed(self) -> tuple[dict[str, Batch], float]:
+        """The batch of `step`, and how many seconds it took to come."""
+        began = time.monotonic()
+        return next(self), time.monotonic() - began
 
     def close(self) -> None:
         """Ends all threads and processes of the stream. May be called more than once."""

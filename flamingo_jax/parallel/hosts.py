@@ -83,3 +83,14 @@ def sum_tables(table: Shaped[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
 def of_first(value: int) -> int:
     """What process 0 gives: for what all must agree on, but each may see otherwise, as a shared folder."""
     return int(multihost_utils.broadcast_one_to_all(np.int32(value))) if jax.process_count() > 1 else value
+
+
+def any_of(value: bool) -> bool:
+    """Whether it is true on any process; waits for all of them."""
+    return bool(sum_tables(np.array([value], np.int32))[0])
+
+
+def wait_for_all() -> None:
+    """Returns when all processes have come here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices("wait_for_all")

@@ -25,6 +25,7 @@ from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.parallel.mesh import make_mesh
 from flamingo_jax.parallel.rules import batch_sharding, check_batches, param_shardings, replicated
 from flamingo_jax.training.freezing import FROZEN, label
+from flamingo_jax.training.health import healthy
 from flamingo_jax.training.optimizer import make_optimizer, schedule
 from flamingo_jax.training.quantization import abstract_frozen
 from flamingo_jax.training.run import RunConfig
@@ -108,7 +109,12 @@ class Design:
             shapes,
             places,
             moments,
-            TrainState(_leaf((), jnp.int32, replicated(mesh)), drawn, _opt_state(optimizer, drawn, moments, mesh)),
+            TrainState(
+                _leaf((), jnp.int32, replicated(mesh)),
+                drawn,
+                _opt_state(optimizer, drawn, moments, mesh),
+                jax.tree.map(lambda leaf: _leaf(leaf.shape, leaf.dtype, replicated(mesh)), healthy(sizes)),
+            ),
             abstract_frozen(shapes, labels, places, flat_shapes(scales), shardings(scales), frozen_dtype),
         )
 
@@ -125,9 +131,10 @@ class Design:
             image_chunk=config.image_chunk,
             shardings=_tree(self.moments),
             image_ranges=ranges,
+            labels=self.labels,
         )
         loss, rate = LossConfig(weights, config.loss_per), schedule(config.optimizer, config.steps)
-        step = make_step(self.model, self.optimizer, rate, loss, options)
+        step = make_step(self.model, self.optimizer, rate, loss, options, config.health)
         kept = jax.tree.map(lambda leaf: leaf.sharding, self.state)
         return jax.jit(
             step,
@@ -151,11 +158,10 @@ class Design:
     def start(self, params: Params) -> TrainState:
         """The state before the first update, with its moments where they lie."""
         moments = jax.tree.map(lambda leaf: leaf.sharding, self.state.opt_state)
-        return TrainState(
-            jax.jit(lambda: jnp.zeros((), jnp.int32), out_shardings=replicated(self.mesh))(),
-            params,
-            jax.jit(self.optimizer.init, out_shardings=moments)(params),
-        )
+        opt_state = jax.jit(self.optimizer.init, out_shardings=moments)(params)
+        watched = healthy(self.state.health.mean)
+        step, watched = jax.jit(lambda: (jnp.zeros((), jnp.int32), watched), out_shardings=replicated(self.mesh))()
+        return TrainState(step, params, opt_state, watched)
 
     @contextlib.contextmanager
     def scope(self) -> Iterator[None]:

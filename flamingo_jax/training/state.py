@@ -11,16 +11,21 @@ from jaxtyping import Array, Int
 
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.freezing import split
+from flamingo_jax.training.health import Health, healthy
 
 Params = dict[str, Any]
 
 
 class TrainState(NamedTuple):
-    """`step` counts finished updates; `params` and `opt_state` hold trainable leaves only, in float32."""
+    """`step` counts updates, also those that were not applied.
+
+    `params` and `opt_state` hold trainable leaves only, in float32; `health` what the run is judged by.
+    """
 
     step: Int[Array, ""]
     params: Params
     opt_state: optax.OptState
+    health: Health = healthy(())
 
 
 def abstract_variables(model: Flamingo) -> dict[str, Params]:

@@ -16,7 +16,9 @@ from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.models.sharding import constrain
 from flamingo_jax.training.encoding import encode_together
 from flamingo_jax.training.freezing import merge
+from flamingo_jax.training.health import DEFAULT, HealthConfig, applied_or_kept, judge, judge_gates
 from flamingo_jax.training.joining import join_datasets
+from flamingo_jax.training.measures import gates, norms
 from flamingo_jax.training.state import Params, TrainState
 
 Batch = Mapping[str, Mapping[str, Array]]
@@ -59,6 +61,7 @@ class StepOptions:
       shardings: of the accumulated gradient, a tree like the trainable parameters; None: as XLA likes.
       image_ranges: whether a token of any dataset may see more than one image. Without, `image_first` is known to be
         `image_index`, and attention kernels need not look at it.
+      labels: trainable parameter's path -> label under which norms of gradients and updates are measured.
     """
 
     joined: tuple[tuple[str, ...], ...] = ()
@@ -67,6 +70,7 @@ class StepOptions:
     image_chunk: int = 0
     shardings: Any = None
     image_ranges: bool = True
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def passes(names: Iterable[str], joined: Sequence[Sequence[str]]) -> dict[str, tuple[str, ...]]:
@@ -94,6 +98,7 @@ def make_step(
     rate: optax.Schedule,
     loss: LossConfig,
     options: StepOptions = StepOptions(),
+    health: HealthConfig = DEFAULT,
 ) -> Callable[[TrainState, Params, Batch], tuple[TrainState, dict[str, Array]]]:
     """The pure function `(state, frozen, batch) -> (state, metrics)`; the caller jits it.
 
@@ -101,6 +106,8 @@ def make_step(
     the batches are taken one after the other and accumulated, so peak memory is that of the largest. A batch is of one
     dataset, or of all (see `flamingo_jax.data.merging`); the objective is the same. The step is compiled once for each
     set of datasets and shapes that come.
+
+    An update that `health` finds bad is not applied: parameters and optimizer stay as they are, and the step counts.
     """
 
     def objective(trainable: Params, frozen: Params, parts: Batch, divisors: Mapping):
@@ -161,10 +168,22 @@ def make_step(
             carry, means = accumulate(carry, state.params, frozen, name, parts)
             metrics |= means
         total, gradient = carry
+        metrics |= {"loss": total, "grad_norm": optax.tree.norm(gradient)}
+        applied, flags, watched = judge(health, state.health, metrics)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        metrics |= {"loss": total, "grad_norm": optax.tree.norm(gradient), "learning_rate": rate(state.step)}
-        return TrainState(state.step + 1, params, opt_state), metrics | gates(params)
+        metrics |= norms("grad_norm", gradient, options.labels) | norms("update_norm", updates, options.labels)
+        # The optimizer has taken one step less for each update that was not applied.
+        params, opt_state = applied_or_kept(
+            applied, (optax.apply_updates(state.params, updates), opt_state), (state.params, state.opt_state)
+        )
+        opened = gates(params)
+        metrics |= {
+            # The optimizer has taken one step less for each update that was not applied.
+            "learning_rate": rate(state.step - state.health.skipped),
+            "skipped_updates": watched.skipped,
+            "health": flags + judge_gates(health, opened),
+        }
+        return TrainState(state.step + 1, params, opt_state, watched), metrics | opened
 
     return step
 
@@ -177,18 +196,3 @@ def _cut(parts: Batch, count: int) -> Batch:
         return constrain(parts, None, "batch", *(None for _ in array.shape[1:]))
 
     return jax.tree.map(cut, {name: dict(batch) for name, batch in parts.items()})
-
-
-def gates(params: Params) -> dict[str, Any]:
-    """How far each gated cross-attention block is open: tanh of its gates (the mean, if a vector), bottom first."""
-    language, found = params.get("language_model", {}), {}
-    for kind in ("attention", "dense"):
-        blocks = []
-        for part in ("groups", "tail", "graft"):
-            raw = language.get(part, {}).get("gated_cross_attention", {}).get(f"{kind}_gate")
-            if raw is not None:
-                blocks.append(jnp.tanh(raw).reshape(1 if part == "tail" else raw.shape[0], -1).mean(axis=1))
-        if blocks:
-            opened = jnp.concatenate(blocks)
-            found |= {f"gate/{kind}/{layer}": opened[layer] for layer in range(opened.shape[0])}
-    return found

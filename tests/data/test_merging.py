@@ -6,7 +6,7 @@ import pytest
 from flamingo_jax.data.document import Document, Text
 from flamingo_jax.data.example import BATCH_KEYS
 from flamingo_jax.data.interleaved import InterleavedConfig
-from flamingo_jax.data.merging import skipped_by_dataset
+from flamingo_jax.data.merging import by_dataset
 from flamingo_jax.data.mixture import Mixture, MixtureConfig
 from flamingo_jax.data.pairs import PairsConfig, VideoConfig
 from flamingo_jax.data.text import TextConfig
@@ -67,15 +67,17 @@ def test_hosts_together_make_the_batch_of_one(sources):
         assert np.concatenate([half[key] for half in halves]).tobytes() == value.tobytes()
 
 
-def test_skips_are_told_apart(sources):
+def test_rows_are_told_apart(sources):
     made, plain = mixture(sources, strategy="merged"), mixture(sources)
     found = 0
     for step in range(4):
-        split = skipped_by_dataset(made.batch(step), list(made.datasets))
+        split = by_dataset(made.batch(step), list(made.datasets), ["skipped", "tokens"])
         expected = {name: batch["skipped"] for name, batch in plain.batch(step).items()}
         assert list(split) == list(expected)
-        assert all((split[name] == expected[name]).all() for name in split)
-        assert skipped_by_dataset({"pairs": plain.sub_batch("pairs", step)}, ["m3w", "pairs"]).keys() == {"pairs"}
+        assert all((split[name]["skipped"] == expected[name]).all() for name in split)
+        assert all(len(part["tokens"]) == len(part["skipped"]) for part in split.values())
+        alone = by_dataset({"pairs": plain.sub_batch("pairs", step)}, ["m3w", "pairs"], ["skipped"])
+        assert alone.keys() == {"pairs"}
         found += int(expected["pairs"].sum())
     assert found
 

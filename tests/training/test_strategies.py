@@ -1,6 +1,6 @@
 """Every strategy of the mixture through step and loop."""
 
-import contextlib
+import collections
 import dataclasses
 import json
 from types import SimpleNamespace
@@ -17,8 +17,10 @@ from flamingo_jax.data.merging import merge
 from flamingo_jax.data.text import TextConfig
 from flamingo_jax.models.losses import token_losses
 from flamingo_jax.parallel.mesh import make_mesh
+from flamingo_jax.parallel.rules import replicated
 from flamingo_jax.training import loop
 from flamingo_jax.training.checkpoints import CheckpointConfig
+from flamingo_jax.training.health import healthy
 from flamingo_jax.training.state import TrainState
 from flamingo_jax.training.step import LossConfig, make_step
 from tests.data.samples import clip, clip_bytes, page, pair
@@ -125,19 +127,27 @@ def run(tiny_config, monkeypatch):
 
     def design(config):
         loss = LossConfig({name: dataset.weight for name, dataset in config.mixture.datasets}, config.loss_per)
-        step = jax.jit(make_step(Bigrams(), SGD, lambda count: 0.0, loss), donate_argnums=0)
-        mesh, scope = make_mesh(config.mesh), contextlib.nullcontext
-        return SimpleNamespace(config=config, mesh=mesh, step=step, scope=scope, shapes={}, labels={})
-
-    def set_up(design):
-        trainable, frozen = parameters()
-        state = TrainState(
-            jnp.asarray(0), *(jax.tree.map(jnp.asarray, tree) for tree in (trainable, SGD.init(trainable)))
+        step = jax.jit(make_step(Bigrams(), SGD, lambda count: 0.0, loss))
+        mesh = make_mesh(config.mesh)
+        shapes = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=replicated(mesh)), start(config)
         )
-        return SimpleNamespace(design=design, state=state, frozen=frozen, fingerprint="bigrams")
+        return SimpleNamespace(config=config, mesh=mesh, step=step, shapes={}, labels={}, state=shapes)
+
+    def start(config):
+        trainable = jax.tree.map(jnp.asarray, parameters()[0])
+        watched = healthy([name for name, _ in config.mixture.datasets])
+        return jax.tree.map(jnp.asarray, TrainState(jnp.asarray(0), trainable, SGD.init(trainable), watched))
+
+    def set_up(design, resumed):
+        return SimpleNamespace(
+            design=design, start=lambda: start(design.config), frozen=parameters()[1], fingerprint="bigrams"
+        )
 
     monkeypatch.setattr(loop, "Design", SimpleNamespace(make=design))
     monkeypatch.setattr(loop, "set_up", set_up)
+    monkeypatch.setattr(loop, "compile_steps", lambda design, interrupt: collections.defaultdict(lambda: design.step))
+    monkeypatch.setattr(loop, "step_flops", lambda design: {(name,): 0.0 for name in (*datasets, "merged")})
     monkeypatch.setattr(loop, "summary", lambda shapes, labels: "")
 
     def config(steps, **changes):
