@@ -23,7 +23,7 @@ import ml_collections
 
 import gin
 
-_TYPE = "_type"
+TYPE = "_type"
 
 
 class ConfigError(ValueError):
@@ -133,7 +133,7 @@ def to_json(config: Any) -> str:
 def _encode(value: Any) -> Any:
     if dataclasses.is_dataclass(value):
         fields = {field.name: _encode(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {_TYPE: f"{type(value).__module__}.{type(value).__qualname__}"} | fields
+        return {TYPE: f"{type(value).__module__}.{type(value).__qualname__}"} | fields
     if isinstance(value, (list, tuple)):
         return [_encode(entry) for entry in value]
     if isinstance(value, dict):
@@ -146,16 +146,16 @@ def _decode(value: Any) -> Any:
         return tuple(_decode(entry) for entry in value)
     if not isinstance(value, dict):
         return value
-    fields = {key: _decode(entry) for key, entry in value.items() if key != _TYPE}
-    if _TYPE not in value:
+    fields = {key: _decode(entry) for key, entry in value.items() if key != TYPE}
+    if TYPE not in value:
         return fields
-    module, _, name = value[_TYPE].rpartition(".")
+    module, _, name = value[TYPE].rpartition(".")
     if not module.startswith("flamingo_jax."):
-        raise ConfigError(f"{value[_TYPE]} is not a class of this package: this config was not written by it")
+        raise ConfigError(f"{value[TYPE]} is not a class of this package: this config was not written by it")
     try:
         found = getattr(importlib.import_module(module), name)
         if not dataclasses.is_dataclass(found):
             raise TypeError("it is not a configuration class")
         return found(**fields)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ConfigError(f"cannot rebuild {value[_TYPE]} from a saved config: {error}") from error
+        raise ConfigError(f"cannot rebuild {value[TYPE]} from a saved config: {error}") from error

@@ -21,12 +21,9 @@ from flamingo_jax.interop.files.tensors import TensorSpec, WeightsError, open_te
 from flamingo_jax.interop.files.torch_writer import write_torch
 from flamingo_jax.interop.pretrained import PretrainedConfig, load_pretrained
 from flamingo_jax.interop.vision.vit_tensors import Recipe
-from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.conversion import convert
-from flamingo_jax.training.design import Design
 from flamingo_jax.training.run import RunConfig
-from flamingo_jax.training.setup import Setup, set_up
-from tests import language_goldens
+from tests import language_goldens, tiny_run
 from tests.interop.vision import vit_peers
 from tests.interop.whole.support import golden
 
@@ -56,14 +53,6 @@ def assert_same(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> N
     for name, array in theirs.items():
         assert (ours[name].shape, ours[name].dtype) == (array.shape, array.dtype), name
         assert ours[name].tobytes() == array.tobytes(), name
-
-
-def save(workdir: Path, config: RunConfig) -> Setup:
-    """Sets a run up and writes its first checkpoint."""
-    setup = set_up(Design.make(config))
-    with Checkpoints(epath.Path(workdir), config.checkpoints) as checkpoints:
-        checkpoints.save(setup.state, config, setup.fingerprint)
-    return setup
 
 
 @pytest.mark.parametrize("case", language_goldens.CASES)
@@ -180,7 +169,7 @@ def test_openflamingo_of_a_run_that_trained_its_language_model(tmp_path, openfla
         optimizer=dataclasses.replace(own, policies={"all": own.policies["cross_attention"]}),
         freezing=((r"vision_encoder/.*", "frozen"), (r".*", "all")),
     )
-    save(tmp_path / "run", run)
+    tiny_run.save_first(tmp_path / "run", run)
     said = convert(str(tmp_path / "run"), str(tmp_path / "out"), to="openflamingo")
     left = {line.split("): ")[1]: line for line in said.splitlines() if "; " in line and "): " in line}
     remedy = "export it with --to=huggingface --part=language"
@@ -247,9 +236,9 @@ def test_types_are_cast_on_request(tmp_path, openflamingo):
 def run(tiny_config, tmp_path_factory) -> dict:
     """A tiny run with a checkpoint: its `workdir`, the model's `params` by path, and `native`, what it converts to."""
     root = tmp_path_factory.mktemp("run")
-    workdir, setup = root / "workdir", save(root / "workdir", tiny_config)
+    workdir, setup = root / "workdir", tiny_run.save_first(root / "workdir", tiny_config)
     flat = {}
-    for tree in (setup.state.params, setup.frozen):
+    for tree in (setup.params, setup.frozen):
         for path, leaf in jax.tree_util.tree_leaves_with_path(tree):
             flat["/".join(key.key for key in path)] = np.asarray(leaf)
     said = convert(str(workdir), str(root / "native"))

@@ -5,16 +5,23 @@ import json
 from pathlib import Path
 
 import numpy as np
+from etils import epath
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from data_pipelines import convert, embedded_web
 from data_pipelines.m3w.command import main as build_m3w
+from flamingo_jax import config as config_lib
 from flamingo_jax.interop.canonical import flatten_shapes
 from flamingo_jax.interop.language import llama
 from flamingo_jax.interop.vision import efficientnet
 from flamingo_jax.interop.weight_map import Rule
 from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.training.checkpoints import Checkpoints
+from flamingo_jax.training.design import Design
+from flamingo_jax.training.position import Position
+from flamingo_jax.training.run import RunConfig
+from flamingo_jax.training.setup import Setup, set_up
 from flamingo_jax.training.state import abstract_params, flat_shapes
 from tests import tiny
 
@@ -135,6 +142,14 @@ def write_pairs_only(path: Path, *more: str) -> Path:
     lines = [line for line in GIN.format(root="/nowhere").splitlines() if not line.startswith(unused)]
     path.write_text("\n".join([*lines, *more]))
     return path
+
+
+def save_first(workdir: Path, config: RunConfig) -> Setup:
+    """Sets a run up and writes its first checkpoint."""
+    setup = set_up(Design.make(config))
+    with Checkpoints(epath.Path(workdir), config.checkpoints) as checkpoints:
+        checkpoints.save(setup.start(), Position(), config_lib.to_json(config), setup.fingerprint, {})
+    return setup
 
 
 def _write_weights(root: Path) -> None:

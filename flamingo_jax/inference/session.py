@@ -67,12 +67,12 @@ class Session:
         """
         run = _for_this_machine(load_run(workdir))
         tokenizer = run_tokenizer(run)  # before the weights, which take long
-        setup = set_up(Design.make(run))
-        with Checkpoints(epath.Path(workdir), run.checkpoints) as checkpoints:
+        setup = set_up(Design.make(run), resumed=True)
+        with Checkpoints(epath.Path(workdir), run.checkpoints, read_only=True) as checkpoints:
             step = checkpoints.latest
             if step is None:
                 raise ConfigError(f"{workdir} has no complete checkpoint yet: train first")
-            state = checkpoints.restore(step, setup.state, setup.fingerprint, run.model)
+            state = checkpoints.restore(step, setup.design.state, setup.fingerprint).state
         return cls(
             run,
             setup.design.model,

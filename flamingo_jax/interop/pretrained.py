@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -118,16 +118,28 @@ def load_pretrained(
     with contextlib.ExitStack() as stack:
         sources, names = open_sources(config, model, wanted, stack)
         parameters = Parameters(sources, {name: wanted[name] for name in names})
-        loading = _Loading(parameters, places(shapes, model.plan), leaves, sharing)
-        # Most of it is copying, casting and hashing, for which Python lets go of its lock.
-        with ThreadPoolExecutor(min(_THREADS, os.cpu_count() or 1)) as pool:
-            try:
-                for _ in pool.map(loading.read, loading.groups()):
-                    pass
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        hashed = in_order(filter(is_pretrained, parameters))
+        loading = _Loading(parameters, places(shapes, model.plan), leaves, hashed, sharing)
+        loading.run(min(_THREADS, os.cpu_count() or 1))
     return loading.finished, fingerprint(loading.digests())
+
+
+def load_parameters(
+    parameters: Parameters, model: FlamingoConfig, leaves: Mapping[str, Stored]
+) -> dict[str, jax.Array | Quantized]:
+    """Reads parameters of any source onto the devices of this process, as `load_pretrained` does, but hashes nothing.
+
+    One after the other, leaf by leaf and layer by layer: sources that are stacks themselves hold one at a time.
+
+    Args:
+      parameters: all of some leaves, each one's layers in canonical order.
+      model: what they are of.
+      leaves: how those leaves are stored, by path.
+    """
+    found = places({path: stored.shape for path, stored in leaves.items()}, model.plan)
+    loading = _Loading(parameters, found, leaves, (), _ALONE)
+    loading.run(threads=1)
+    return loading.finished
 
 
 class _Loading:
@@ -138,21 +150,40 @@ class _Loading:
     """
 
     def __init__(
-        self, parameters: Parameters, found: Mapping[str, Place], leaves: Mapping[str, Stored], sharing: Sharing
+        self,
+        parameters: Parameters,
+        found: Mapping[str, Place],
+        leaves: Mapping[str, Stored],
+        hashed: Sequence[str],
+        sharing: Sharing,
     ):
         self.finished: dict[str, jax.Array | Quantized] = {}
         self._parameters, self._found, self._leaves, self._sharing = parameters, found, leaves, sharing
         self._left = collections.Counter(found[name].path for name in parameters)
         self._begun: dict[str, Assembly | QuantizedAssembly] = {}
         self._lock, self._budget = threading.Lock(), Budget(_IN_FLIGHT)
-        self._hashed = {name: row for row, name in enumerate(in_order(filter(is_pretrained, parameters)))}
+        self._hashed = {name: row for row, name in enumerate(hashed)}
         self._digests = np.zeros((len(self._hashed), hashlib.sha256().digest_size), np.uint8)
+
+    def run(self, threads: int) -> None:
+        """Reads everything. Most of it is copying, casting and hashing, for which Python lets go of its lock."""
+        with ThreadPoolExecutor(threads) as pool:
+            try:
+                for _ in pool.map(self.read, self.groups()):
+                    pass
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
 
     def groups(self) -> list[tuple[bool, tuple[str, ...]]]:
         """What is read at a time, leaf after leaf; with each, whether this process hashes it."""
         order = {path: place for place, path in enumerate(self._leaves)}
         groups = sorted(self._parameters.groups(), key=lambda names: order[self._found[names[0]].path])
-        return [(place % self._sharing.count == self._sharing.index, names) for place, names in enumerate(groups)]
+        index, count = self._sharing.index, self._sharing.count
+        return [
+            (place % count == index and not self._hashed.keys().isdisjoint(names), names)
+            for place, names in enumerate(groups)
+        ]
 
     def read(self, group: tuple[bool, tuple[str, ...]]) -> None:
         """Reads one of `groups`, unless no device of this process holds any of it."""

@@ -33,6 +33,10 @@ class OptimizerConfig:
       learning_rate: after the warm-up.
       warmup_steps: linear, from 0.
       cooldown_steps: linear, to 0 at the run's last step (the paper found that decay gave nothing: 0).
+      decay_steps: after the warm-up the rate falls exponentially, by `decay_factor` in so many updates, and goes on
+        so; 0: it stays. For fine-tuning (paper, appendix B.2.2: "exponential decay" by factors of 10; over how many
+        updates is not stated). Not together with `cooldown_steps`.
+      decay_factor: see there.
       clip_norm: on the global norm of all gradients together.
       b1, b2, eps: of Adam (not stated in the paper; the usual ones).
     """
@@ -41,10 +45,24 @@ class OptimizerConfig:
     learning_rate: float = 1e-4
     warmup_steps: int = 5_000
     cooldown_steps: int = 0
+    decay_steps: int = 0
+    decay_factor: float = 0.1
     clip_norm: float = 1.0
     b1: float = 0.9
     b2: float = 0.999
     eps: float = 1e-8
+
+    def __post_init__(self):
+        for name in ("warmup_steps", "cooldown_steps", "decay_steps"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
+                raise ValueError(f"OptimizerConfig.{name} must be a whole number, got {getattr(self, name)!r}")
+        if self.decay_steps and self.cooldown_steps:
+            raise ValueError(
+                f"OptimizerConfig.decay_steps = {self.decay_steps} and cooldown_steps = {self.cooldown_steps} are two "
+                "ends of one schedule: set one of them to 0"
+            )
+        if not 0 < self.decay_factor < 1:
+            raise ValueError(f"OptimizerConfig.decay_factor lies between 0 and 1, got {self.decay_factor!r}")
 
 
 def schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
@@ -52,6 +70,9 @@ def schedule(config: OptimizerConfig, steps: int) -> optax.Schedule:
     rise = optax.linear_schedule(
         config.learning_rate / max(config.warmup_steps, 1), config.learning_rate, max(config.warmup_steps - 1, 1)
     )
+    if config.decay_steps:
+        fall = optax.exponential_decay(config.learning_rate, config.decay_steps, config.decay_factor)
+        return optax.join_schedules([rise, fall], [max(config.warmup_steps - 1, 0)])
     if not config.cooldown_steps:
         return rise
     fall = optax.linear_schedule(config.learning_rate, 0.0, config.cooldown_steps)

@@ -11,6 +11,8 @@ from flamingo_jax.models.flamingo import FlamingoConfig
 from flamingo_jax.parallel.mesh import MeshConfig
 from flamingo_jax.training.checkpoints import CheckpointConfig
 from flamingo_jax.training.freezing import PAPER_RULES, Rules
+from flamingo_jax.training.health import HealthConfig
+from flamingo_jax.training.initial import InitialConfig
 from flamingo_jax.training.optimizer import OptimizerConfig
 from flamingo_jax.training.step import LossConfig, passes
 
@@ -20,7 +22,8 @@ class RunConfig:
     """Everything that a run depends on; saved beside its checkpoints.
 
     Attributes:
-      model, pretrained, mixture, optimizer, mesh, checkpoints: the parts.
+      model, pretrained, mixture, optimizer, mesh, checkpoints, health: the parts.
+      initial: parameters of another run to start from.
       freezing: (pattern, label) rules, see `training.freezing`.
       loss_per: "sequence" (the paper) or "token", see `training.step.LossConfig`.
       joined: groups of datasets whose rows, of one length, go through the language model together.
@@ -38,6 +41,8 @@ class RunConfig:
     optimizer: OptimizerConfig
     mesh: MeshConfig = dataclasses.field(default_factory=MeshConfig)
     checkpoints: CheckpointConfig = dataclasses.field(default_factory=CheckpointConfig)
+    health: HealthConfig = dataclasses.field(default_factory=HealthConfig)
+    initial: InitialConfig = dataclasses.field(default_factory=InitialConfig)
     freezing: Rules = PAPER_RULES
     loss_per: str = "sequence"
     joined: tuple[tuple[str, ...], ...] = ()
@@ -58,6 +63,14 @@ class RunConfig:
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 0:
                 raise ValueError(f"RunConfig.{name} must be a whole number, 0 for all, got {getattr(self, name)!r}")
         self._check_joined()
+        if self.health.roll_back_by > self.checkpoints.keep:
+            raise ValueError(
+                f"HealthConfig.roll_back_by is {self.health.roll_back_by}, but only the newest "
+                f"{self.checkpoints.keep} checkpoints are kept (CheckpointConfig.keep)"
+            )
+        known = ["loss", *(f"loss/{name}" for name, _ in self.mixture.datasets)]
+        if self.checkpoints.best not in known:
+            raise ValueError(f"CheckpointConfig.best is one of {', '.join(known)}, got {self.checkpoints.best!r}")
         names = [MERGED] if self.mixture.strategy == MERGED else list(passes(dict(self.mixture.datasets), self.joined))
         wrong = {
             name: count

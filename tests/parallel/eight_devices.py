@@ -46,7 +46,7 @@ BINDINGS = [
 
 def main(gin_file: str, datasets: str, *names: str) -> None:
     alone = set_up(design(gin_file, datasets, [], {"data": 1}, jax.devices()[:1]))
-    start = flat(alone.state.params)
+    start = flat(alone.params)
     losses, expected = run(alone)
     moved = {path: distance(start[path], leaf) for path, leaf in expected.items()}
     report = {"alone": {"losses": losses, "moved": moved}}
@@ -54,7 +54,7 @@ def main(gin_file: str, datasets: str, *names: str) -> None:
         changes = {"joined": (("pairs", "clips"),), "microbatches": {"pairs+clips": 2}} if name in JOINED else {}
         rules = [str(SHARDING / f"{name}.gin")]
         setup = set_up(design(gin_file, datasets, rules, MESHES[name], jax.devices(), **changes))
-        before, frozen = layout(setup.state), layout(setup.frozen)
+        before, frozen = layout(setup.start()), layout(setup.frozen)
         losses, params = run(setup, after := {})
         report[name] = {
             "losses": losses,
@@ -83,7 +83,7 @@ def design(
 
 def run(setup: Setup, after: dict | None = None) -> tuple[list[float], dict[str, np.ndarray]]:
     """The losses of some steps, and the parameters at their end; tells into `after` how things lie then."""
-    made, losses, state = setup.design, [], setup.state
+    made, losses, state = setup.design, [], setup.start()
     ((names, shapes),) = made.batches.items()
     with made.scope():
         for number in range(STEPS):

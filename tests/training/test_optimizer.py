@@ -60,11 +60,30 @@ def constant(value: float) -> dict:
         ({"warmup_steps": 0}, 3, [1, 1, 1]),
         # The last update has one cooldown step left: it still moves.
         ({"warmup_steps": 2, "cooldown_steps": 4}, 8, [0.5, 1, 1, 1, 1, 0.75, 0.5, 0.25, 0]),
+        # From the full rate on a quarter of it every two updates, whatever the run's length.
+        ({"warmup_steps": 2, "decay_steps": 2, "decay_factor": 0.25}, 3, [0.5, 1, 0.5, 0.25, 0.125, 0.0625]),
+        ({"warmup_steps": 0, "decay_steps": 1}, 9, [1, 0.1, 0.01, 0.001]),
+        ({"warmup_steps": 1, "decay_steps": 1}, 9, [1, 0.1, 0.01, 0.001]),
     ],
 )
 def test_the_schedule_by_hand(changes, steps, expected):
     rate = schedule(dataclasses.replace(CONFIG, learning_rate=2.0, **changes), steps)
     np.testing.assert_allclose([rate(step) for step in range(len(expected))], 2.0 * np.asarray(expected), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cooldown_steps": 5, "decay_steps": 5}, "two ends of one schedule"),
+        ({"decay_factor": 0.0}, "decay_factor lies between 0 and 1"),
+        ({"decay_factor": 10.0}, "decay_factor lies between 0 and 1"),
+        ({"decay_steps": -1}, "decay_steps must be a whole number, got -1"),
+        ({"warmup_steps": 0.5}, "warmup_steps must be a whole number, got 0.5"),
+    ],
+)
+def test_a_schedule_that_makes_no_sense_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(CONFIG, **changes)
 
 
 def test_the_papers_schedule():

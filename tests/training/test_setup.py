@@ -30,7 +30,7 @@ def frozen(setup: Setup) -> dict:
 
 def test_what_is_set_up_is_what_was_designed(setups):
     for setup in setups.values():
-        for made, designed in ((setup.state, setup.design.state), (setup.frozen, setup.design.frozen)):
+        for made, designed in ((setup.start(), setup.design.state), (setup.frozen, setup.design.frozen)):
             assert jax.tree.structure(made) == jax.tree.structure(designed)
             for leaf, expected in zip(jax.tree.leaves(made), jax.tree.leaves(designed), strict=True):
                 assert (leaf.shape, leaf.dtype, leaf.sharding) == (expected.shape, expected.dtype, expected.sharding)
@@ -39,7 +39,7 @@ def test_what_is_set_up_is_what_was_designed(setups):
 def test_the_storage_leaves_the_fingerprint_and_the_trainable_part_as_they_are(setups):
     plain, short = setups["float32"], setups["int8"]
     assert plain.fingerprint == short.fingerprint
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)), plain.state, short.state)
+    jax.tree.map(lambda a, b: np.testing.assert_array_equal(np.asarray(a), np.asarray(b)), plain.params, short.params)
 
 
 def test_frozen_weights_in_8_bits_are_half_a_step_from_what_they_were(setups):
