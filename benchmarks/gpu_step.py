@@ -25,11 +25,12 @@ os.environ.setdefault("XLA_PYTHON_CLIENT_MEM_FRACTION", "0.9")
 import jax
 import jaxlib
 from gpu_step_kernels import Kernels, Row, Tried
-from gpu_step_peak import SECONDS, VENDOR_PEAKS, Peak, measure_peak, products
+from gpu_step_peak import SECONDS, Peak, measure_peak, products
 from gpu_step_timing import bytes_limit
 
 from flamingo_jax import config
 from flamingo_jax.training.run import RunConfig
+from flamingo_jax.training.utilization import PEAKS
 
 DOES_NOT_FIT, NO_DEVICE = 3, 4
 PLATFORMS = {"gpu": "cuda,cpu", "cpu": "cpu"}
@@ -69,7 +70,7 @@ def measure(values: argparse.Namespace, devices: list[jax.Device]) -> int:
     kernels, rows, scales = Kernels(run, names, devices, limit), [], {}
     language, kind = run.model.language, devices[0].device_kind
     shapes = products(values.device, language.width, language.hidden_width)
-    peak, vendor = measure_peak(devices[0], shapes, SECONDS[values.device]), VENDOR_PEAKS.get(kind)
+    peak, vendor = measure_peak(devices[0], shapes, SECONDS[values.device]), PEAKS.get(kind)
 
     def say(line: str) -> None:
         print(line, flush=True)

@@ -12,8 +12,8 @@ from gpu_step_timing import Program, Timing, compile_program, out_of_memory, tim
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.shapes import count_images, count_tokens
 from flamingo_jax.planning.memory import usable
-from flamingo_jax.planning.model_flops import model_flops
 from flamingo_jax.training.design import Design
+from flamingo_jax.training.model_flops import model_flops
 from flamingo_jax.training.run import RunConfig
 
 

@@ -1,4 +1,4 @@
-"""What a device can do at best: the rate of its fastest matrix product, measured, and what its vendor says."""
+"""What a device can do at best: the rate of its fastest matrix product, measured."""
 
 import dataclasses
 import time
@@ -8,17 +8,6 @@ import jax
 import jax.numpy as jnp
 from gpu_step_values import uniform
 
-# Dense products in bfloat16 with float32 accumulation, FLOPs a second, by JAX's `device_kind`. H100 SXM and H200 SXM
-# (989.4e12): NVIDIA's H100 and H200 data sheets, which print the double, with sparsity. A100 (312e12, SXM and PCIe
-# alike): NVIDIA's A100 data sheet. Cards of one name can differ (H100 PCIe, H200 NVL), so names are compared whole.
-VENDOR_PEAKS = {
-    "NVIDIA H100 80GB HBM3": 989e12,
-    "NVIDIA H200": 989e12,
-    "NVIDIA A100-SXM4-40GB": 312e12,
-    "NVIDIA A100-SXM4-80GB": 312e12,
-    "NVIDIA A100-PCIE-40GB": 312e12,
-    "NVIDIA A100 80GB PCIe": 312e12,
-}
 SIDES = {"gpu": (4096, 8192, 16384), "cpu": (256, 512)}
 ROWS = {"gpu": (8192, 65536), "cpu": (256,)}
 SECONDS = {"gpu": 0.2, "cpu": 0.02}

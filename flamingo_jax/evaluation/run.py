@@ -22,6 +22,7 @@ from flamingo_jax.evaluation.report import write_report
 from flamingo_jax.evaluation.report.metrics_log import read_metrics
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.inference.session import Session, load_run
+from flamingo_jax.training.status.spent import DOWN
 
 _logger = logging.getLogger(__name__)
 
@@ -140,12 +141,12 @@ def _training_attributes(config: DatasetConfig, truth: Truth) -> list[Mapping[st
 def _training_figures(folder: epath.Path) -> dict[str, float]:
     """First and last loss, median speed and duration, from `metrics.jsonl`; nothing where there is none."""
     path = folder / "metrics.jsonl"
-    columns = read_metrics(path, []).columns if path.exists() else {}
-    if "loss" not in columns:
+    if not path.exists() or "loss" not in (log := read_metrics(path, [])).columns:
         return {}
+    columns, spent = log.columns, log.spent
     return {
         "loss_first": float(columns["loss"][0]),
         "loss_last": float(columns["loss"][-1]),
         "tokens_per_second": float(np.nanmedian(columns["tokens_per_second"])),
-        "seconds": float(np.nansum(columns["step_seconds"])),
+        "seconds": spent.seconds - spent.lost.get(DOWN, 0.0) if spent else float(np.nansum(columns["step_seconds"])),
     }

@@ -12,9 +12,9 @@ from flamingo_jax.planning.advice import advise
 from flamingo_jax.planning.compiling import compile_step
 from flamingo_jax.planning.estimate import Estimate, estimate
 from flamingo_jax.planning.memory import Memory, compiled_memory, exceeded_memory, resident, usable
-from flamingo_jax.planning.model_flops import ModelFlops, model_flops
-from flamingo_jax.planning.params import Count, count_by_module
 from flamingo_jax.training.design import Design
+from flamingo_jax.training.model_flops import ModelFlops, model_flops
+from flamingo_jax.training.params import Count, count_by_module
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.step import Batch
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from flamingo_jax.planning.advice import gib
 from flamingo_jax.planning.memory import RESERVE
-from flamingo_jax.planning.params import Count
 from flamingo_jax.planning.plan import Kind, Plan
 from flamingo_jax.planning.summary import SECONDS
+from flamingo_jax.training.params import Count
 
 _WIDTH = 100
 _NAME = 40  # of the first column

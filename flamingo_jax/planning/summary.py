@@ -6,8 +6,8 @@ from typing import Any
 
 from flamingo_jax.planning.estimate import Estimate
 from flamingo_jax.planning.memory import RESERVE
-from flamingo_jax.planning.params import Count
 from flamingo_jax.planning.plan import Kind, Plan
+from flamingo_jax.training.params import Count
 
 _BOUNDS = (("", True), ("_no_overlap", False))
 SECONDS = {

@@ -233,6 +233,50 @@ def test_after_a_resume_the_later_line_wins_and_the_abandoned_steps_go(tmp_path:
     assert len(page.with_class("resume")) == 4  # wide and narrow losses, their sum, and the extra series
 
 
+def test_a_rollback_drops_what_it_gave_up_and_is_marked(tmp_path: Path):
+    lines = [{"step": step, "time": 100.0 + step, "loss": 1.0, "loss/m3w": 2.0} for step in (1, 2, 3, 4)]
+    lines += [{"event": "spike", "step": 4, "time": 104.0, "message": "odd", "records": {"m3w": [1, 2]}}]
+    lines += [
+        {"event": "rollback", "step": 4, "time": 105.0, "to": 2, "data_step": 4},
+        {"step": 3, "time": 106, "loss": 9},
+    ]
+    write_lines(tmp_path / "metrics.jsonl", lines)
+    log = read_metrics(epath.Path(tmp_path / "metrics.jsonl"), [])
+    assert log.steps.tolist() == [1, 2, 3] and log.columns["loss"].tolist() == [1.0, 1.0, 9.0]
+    assert "time" not in log.columns
+    assert (log.resumes, log.rollbacks) == ((), (2,))
+    page = page_of(tmp_path)
+    assert "went back to step 2" in page.text and page.with_class("resume")
+
+
+def test_telemetry_has_its_places_and_the_other_series_stay_few(tmp_path: Path):
+    labels = ("resampler", "cross_attention", "new_tokens")
+    lines = [{"event": "start", "step": 0, "time": 0.0}]
+    for step in range(1, 61):
+        more = {f"{kind}/{label}": 0.1 * step for kind in ("grad_norm", "update_norm") for label in labels}
+        more |= {f"{what}_seen/{name}": 1e6 * step for what in ("tokens", "images") for name in ("m3w", "pairs")}
+        more |= {
+            "tokens_seen": 2e6 * step,
+            "images_seen": 2e6 * step,
+            "mfu": 0.4,
+            "data_wait": 0.1,
+            "hbm_bytes_peak": 1e9,
+        }
+        more |= {"goodput": 0.75, "badput/setup": 0.2, "badput/rolled_back": 0.05, "time": 10.0 * step}
+        lines.append(metrics_line(step, **more))
+    write_lines(tmp_path / "metrics.jsonl", lines)
+    page = page_of(tmp_path)
+    for told in (
+        "Gradient norm by part", "Update norm by part", "MFU", "Wait for data", "Where the time went",
+        "of 10 min from the first start", "updates that count 75%", "start 20%", "updates that a rollback gave up 5.0%",
+        "Seen", "tokens, all 120 million", "images, pairs 60.0 million",
+    ):  # fmt: skip
+        assert told in page.text, told
+    others = page.text.partition("Other logged series")[2]
+    assert "hbm_bytes_peak" in others
+    assert not any(name in others for name in ("badput", "tokens_seen", "grad_norm/", "update_norm/", "goodput"))
+
+
 PAYLOADS = (
     "<script>alert(1)</script>",
     "\"'><img src=x onerror=alert(1)>",

@@ -62,6 +62,8 @@ def test_a_domain_ignores_what_is_not_finite_and_far_outliers_where_asked():
     falling = np.geomspace(30, 0.3, 200)
     assert typical(np.concatenate([falling, np.full(800, 0.3)])).all()
     assert domain_of(np.array([np.nan])) == (0.0, 1.0)
+    assert domain_of(np.zeros(9)) == domain_of(np.zeros(9), robust=True) == (0.0, 1.0)
+    assert domain_of(np.array([-1.0, 0.0])) == (-1.05, 0.0)
     assert domain_of(np.array([5.0]))[0] < 5 < domain_of(np.array([5.0]))[1]
 
 

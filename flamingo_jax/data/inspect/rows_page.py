@@ -23,7 +23,7 @@ _LEGEND = (
 
 def rows_page(title: str, mixture: Mixture, found: dict[str, InspectedDataset], steps: range) -> str:
     """The whole page as text."""
-    span = f"step {steps[0]:,}" if len(steps) == 1 else f"steps {steps[0]:,} to {steps[-1]:,}"
+    span = f"data step {steps[0]:,}" if len(steps) == 1 else f"data steps {steps[0]:,} to {steps[-1]:,}"
     told = (
         f"What the model is given in {span} with seed {mixture.config.seed}: the figures are of all rows of these "
         "steps, and the first rows are shown as they are, with their pictures changed and padded."

@@ -4,9 +4,9 @@ import numpy as np
 
 from flamingo_jax.evaluation.report.charts import Frame, Line, line_chart
 from flamingo_jax.evaluation.report.dots import layer_chart
+from flamingo_jax.evaluation.report.figure import figure
 from flamingo_jax.evaluation.report.metrics_log import MetricsLog
 from flamingo_jax.evaluation.report.scales import domain_of
-from flamingo_jax.evaluation.report.training import figure
 from flamingo_jax.html import figures
 from flamingo_jax.html.markup import Html, absent, section, tag
 
@@ -32,7 +32,7 @@ def gates(metrics: MetricsLog | None) -> Html:
             ]
             lines = _labelled(lines)
             description = f"Gates of the {name} branch over steps; last values: {_last_values(branches[key])}"
-            drawing = line_chart(lines, frame, description=description, marks=metrics.resumes)
+            drawing = line_chart(lines, frame, description=description, marks=metrics.turns)
             charts.append(
                 figure(f"Gates of the {name} branch", "tanh of the gate", drawing, _legend(len(depth), depth))
             )

@@ -7,9 +7,9 @@ from typing import Any
 from etils import epath
 
 from flamingo_jax.evaluation.report.dots import pair_chart, scatter
+from flamingo_jax.evaluation.report.figure import figure
 from flamingo_jax.evaluation.report.inputs import Inputs
 from flamingo_jax.evaluation.report.thumbnails import thumbnail
-from flamingo_jax.evaluation.report.training import figure
 from flamingo_jax.html import figures
 from flamingo_jax.html.markup import Html, absent, join, section, tag, text, void
 

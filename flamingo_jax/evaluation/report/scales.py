@@ -73,7 +73,7 @@ def domain_of(
     if high - low < 1e-9 * abs(high):
         low = high  # rounding, not a range
     margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
-    return (low if low == 0 else low - margin), (high if high == 0 else high + margin)
+    return (low if low == 0 else low - margin), (high if high == 0 > low else high + margin)
 
 
 def typical(values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from flamingo_jax.evaluation.report.charts import Frame, Line, line_chart, smoothing
+from flamingo_jax.evaluation.report.counts import replaced, seen, time_spent
+from flamingo_jax.evaluation.report.figure import figure
 from flamingo_jax.evaluation.report.metrics_log import MetricsLog
 from flamingo_jax.evaluation.report.scales import typical
 from flamingo_jax.html import figures
@@ -20,7 +22,15 @@ _SINGLE = (
     ("grad_norm", "Gradient norm", "global, before clipping", True),
     ("tokens_per_second", "Throughput", "tokens a second", True),
     ("step_seconds", "Step time", "seconds", True),
+    ("mfu", "MFU", "share of what the devices could do", True),
+    ("data_wait", "Wait for data", "seconds a step", True),
 )
+# prefix, title, what it is
+_FAMILIES = (
+    ("grad_norm/", "Gradient norm by part", "before clipping"),
+    ("update_norm/", "Update norm by part", "as applied, learning rate and all"),
+)
+_SHOWN_OTHERWISE = ("loss/", "gate/", "skipped/", "badput/", "tokens_seen", "images_seen", "goodput")
 
 
 def training(metrics: MetricsLog | None) -> Html:
@@ -29,14 +39,15 @@ def training(metrics: MetricsLog | None) -> Html:
         return section("training", "Training", absent("There is no metrics.jsonl with logged steps."))
     losses = metrics.family("loss/")
     parts = [_losses(metrics, losses)] if losses else []
-    parts += [tag("div", *_singles(metrics, bool(losses)), _replaced(metrics), class_="grid-charts"), _others(metrics)]
+    charts = [
+        *_singles(metrics, bool(losses)),
+        *_families(metrics),
+        time_spent(metrics),
+        seen(metrics),
+        replaced(metrics),
+    ]
+    parts += [tag("div", *charts, class_="grid-charts"), _others(metrics)]
     return section("training", "Training", *parts, lead=_lead(metrics))
-
-
-def figure(title: str, subtitle: str, *children: Html, class_: str = "chart") -> Html:
-    """A chart with its title above it."""
-    caption = tag("figcaption", tag("b", title), tag("span", subtitle) if subtitle else "")
-    return tag("figure", caption, *children, class_=class_)
 
 
 def _lead(metrics: MetricsLog) -> str:
@@ -47,10 +58,13 @@ def _lead(metrics: MetricsLog) -> str:
         lead += (
             f" Faint lines are the logged values, strong ones their Gaussian average (σ = {sigma:.1f} logged steps)."
         )
-    if metrics.resumes:
-        listed = ", ".join(f"{step:,}" for step in metrics.resumes[:8])
-        lead += f" Dashed vertical lines: resumed at step {listed}{', …' if len(metrics.resumes) > 8 else ''}."
-    return lead
+    turns = (("resumed at", metrics.resumes), ("went back to", metrics.rollbacks))
+    told = [f"{what} step {_listed(steps)}" for what, steps in turns if steps]
+    return lead + (f" Dashed vertical lines: {'; '.join(told)}." if told else "")
+
+
+def _listed(steps: Sequence[int]) -> str:
+    return ", ".join(f"{step:,}" for step in steps[:8]) + (", …" if len(steps) > 8 else "")
 
 
 def _losses(metrics: MetricsLog, losses: dict[str, np.ndarray]) -> Html:
@@ -70,7 +84,7 @@ def _losses(metrics: MetricsLog, losses: dict[str, np.ndarray]) -> Html:
     description = "Loss over steps. " + "; ".join(_course(line) for line in lines)
     # One drawing for wide pages and one for narrow ones: scaled down, the letters of the first would be too small.
     drawings = [
-        tag("div", line_chart(lines, frame, description=description, marks=metrics.resumes), class_=kind)
+        tag("div", line_chart(lines, frame, description=description, marks=metrics.turns), class_=kind)
         for frame, kind in ((Frame(1060, 340, log=log, hovers=80), "wide"), (Frame(380, 280, log=log), "narrow"))
     ]
     return figure("Loss per dataset", subtitle, *drawings, _as_table(lines), class_="chart main")
@@ -117,25 +131,32 @@ def _single(metrics: MetricsLog, key: str, title: str, subtitle: str, *, robust:
     zero = key in ("learning_rate", "tokens_per_second")
     frame = Frame(robust=robust, log=log, smoothed=key != "learning_rate", zero=zero)
     subtitle = ", ".join(filter(None, (subtitle, "logarithmic axis" if log else "")))
-    drawing = line_chart([line], frame, description=f"{title} over steps. {_course(line)}", marks=metrics.resumes)
+    drawing = line_chart([line], frame, description=f"{title} over steps. {_course(line)}", marks=metrics.turns)
     return figure(title, subtitle, drawing)
 
 
-def _replaced(metrics: MetricsLog) -> Html:
-    counts = {name: int(np.nansum(column)) for name, column in metrics.family("skipped/").items()}
-    if not counts:
-        return Html("")
-    rows = [tag("div", tag("dt", name), tag("dd", f"{value:,}")) for name, value in counts.items()]
-    note = "Records that could not be decoded; another one took the place of each."
-    note = note if any(counts.values()) else "Every record could be decoded: none had to be replaced."
-    return figure(
-        "Replaced records", "in the logged steps", tag("dl", *rows, class_="counts"), tag("p", note, class_="note")
-    )
+def _families(metrics: MetricsLog) -> list[Html]:
+    charts = []
+    for prefix, title, subtitle in _FAMILIES:
+        columns = {name: values for name, values in metrics.family(prefix).items() if np.isfinite(values).any()}
+        if not columns:
+            continue
+        lines = [
+            Line(name, metrics.steps, values, f"var(--series-{place % _COLOURS})", figures.shorten(name, 14))
+            for place, (name, values) in enumerate(columns.items())
+        ]
+        usual = np.concatenate([values[typical(values)] for values in columns.values()])
+        log = _spans_decades(usual)
+        description = f"{title} over steps. " + "; ".join(_course(line) for line in lines)
+        frame = Frame(robust=True, log=log)
+        drawing = line_chart(lines, frame, description=description, marks=metrics.turns)
+        charts.append(figure(title, subtitle + (", logarithmic axis" if log else ""), drawing))
+    return charts
 
 
 def _others(metrics: MetricsLog) -> Html:
     shown = {key for key, *_ in _SINGLE}
-    families = ("loss/", "gate/", "skipped/")
+    families = (*_SHOWN_OTHERWISE, *(prefix for prefix, *_ in _FAMILIES))
     keys = [key for key in metrics.columns if key not in shown and not key.startswith(families)]
     if not keys:
         return Html("")

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from flamingo_jax.planning.products import Value, products
+from flamingo_jax.training.products import Value, products
 
 WEIGHT, TRAINED, DATA = Value(weight="w"), Value(weight="t", active=True), Value(varies=True)
 X, W = jax.ShapeDtypeStruct((3, 4), jnp.float32), jax.ShapeDtypeStruct((4, 5), jnp.float32)

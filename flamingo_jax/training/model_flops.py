@@ -29,9 +29,9 @@ import jax.numpy as jnp
 from flax import linen as nn
 
 from flamingo_jax.models.flamingo import Flamingo, FlamingoConfig
-from flamingo_jax.planning.params import module_of
-from flamingo_jax.planning.products import Product, Value, products
 from flamingo_jax.training.freezing import FROZEN
+from flamingo_jax.training.params import module_of
+from flamingo_jax.training.products import Product, Value, products
 from flamingo_jax.training.state import abstract_params
 from flamingo_jax.training.step import Batch, model_inputs
 

@@ -11,9 +11,9 @@ from flax import linen as nn
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.models.flamingo import Flamingo
-from flamingo_jax.planning.model_flops import encoder_flops, model_flops
-from flamingo_jax.planning.params import count_by_module, module_of
 from flamingo_jax.training.freezing import FROZEN, PAPER_RULES, label
+from flamingo_jax.training.model_flops import encoder_flops, model_flops
+from flamingo_jax.training.params import count_by_module, module_of
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.state import abstract_params, flat_shapes
 from tests import tiny

@@ -1,0 +1,27 @@
+"""A run's configuration, read from where it left it."""
+
+import pytest
+from etils import epath
+
+from flamingo_jax.config import ConfigError, resolve, to_json
+from flamingo_jax.training.run import RunConfig
+from flamingo_jax.training.run_file import read_run
+from tests import tiny_run
+
+
+def test_what_was_written_is_read(tmp_path):
+    config = resolve(RunConfig, [str(tiny_run.write_pairs_only(tmp_path / "tiny.gin"))], [])
+    (tmp_path / "config.json").write_text(to_json(config))
+    assert to_json(read_run(epath.Path(tmp_path))) == to_json(config)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"steps": 3}', '{"_type": "os.path"}', "[" * 100_000])
+def test_a_file_that_cannot_be_used_is_named(tmp_path, content):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(ConfigError, match=str(tmp_path / "config.json")):
+        read_run(epath.Path(tmp_path))
+
+
+def test_a_folder_without_a_run(tmp_path):
+    with pytest.raises(FileNotFoundError, match="not the workdir of a run"):
+        read_run(epath.Path(tmp_path))
