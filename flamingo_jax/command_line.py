@@ -16,7 +16,9 @@ from flamingo_jax.data.tokenizer import TokenizerError
 from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.interop.files.tensors import WeightsError
 from flamingo_jax.parallel.topology import compiler_environment
-from flamingo_jax.training.checkpoints import CheckpointError
+from flamingo_jax.training.checkpoint_errors import CheckpointError
+from flamingo_jax.training.guard import HealthError
+from flamingo_jax.training.lease import LeaseError
 
 # What a user can mend. Everything else is a bug, and shows its traceback.
 USER_ERRORS = (
@@ -25,6 +27,8 @@ USER_ERRORS = (
     WeightsError,
     TokenizerError,
     CheckpointError,
+    HealthError,
+    LeaseError,
     PromptError,
     RecordError,
     SkipRateError,
@@ -53,10 +57,11 @@ class _Console(logging.Handler):
         tqdm.write(record.getMessage(), file=sys.stderr)
 
 
-def run(main: Callable[[], int | None]) -> None:
+def run(main: Callable[..., int | None], positional: bool = False) -> None:
     """Parses the flags and runs `main`; a foreseeable error becomes one message on stderr and exit status 2.
 
-    A flag that is unknown, missing or of the wrong kind is such an error.
+    A flag that is unknown, missing or of the wrong kind is such an error, and so is an argument that is no flag, unless
+    `positional`: then `main` is called with them.
     """
 
     def guarded(arguments: Sequence[str]) -> int | None:
@@ -67,11 +72,11 @@ def run(main: Callable[[], int | None]) -> None:
         ours.propagate = False
         ours.addHandler(_Console())
         _quiet_absent_tpu()
-        if len(arguments) > 1:
+        if len(arguments) > 1 and not positional:
             print(f"error: unexpected argument {arguments[1]!r}; flags are written --name=value", file=sys.stderr)
             return 2
         try:
-            return main()
+            return main(*arguments[1:]) if positional else main()
         except BaseException as error:
             if _explained(error) is None:
                 raise

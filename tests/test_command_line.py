@@ -12,7 +12,7 @@ import logging, sys
 from absl import flags
 from flamingo_jax import command_line
 from flamingo_jax.data.tokenizer import TokenizerError
-from flamingo_jax.training.checkpoints import CheckpointError
+from flamingo_jax.training.checkpoint_errors import CheckpointError
 
 flags.DEFINE_boolean("seen", False, "help")
 kind, *sys.argv[1:] = sys.argv[1:]
