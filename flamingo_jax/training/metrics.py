@@ -1,22 +1,19 @@
 """Where a run writes what it measures: `metrics.jsonl`, TensorBoard and the terminal."""
 
-import itertools
+import contextlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from etils import epath
-from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
 from flamingo_jax.training import mirror
-
-_FLUSH_SECONDS = 10  # TensorBoard's files
-_FILES = itertools.count()
+from flamingo_jax.training.event_file import EventFile
 
 
 class MetricsWriter:
@@ -41,15 +38,14 @@ class MetricsWriter:
             self._mirror.fetch("metrics.jsonl")
         local.mkdir(parents=True, exist_ok=True)
         self._tensorboard_folder = local / "tensorboard"
-        self._tensorboard = self._board(start)
+        self._tensorboard = EventFile(self._tensorboard_folder, start)
         self._file = _appending(local / "metrics.jsonl")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Logs `values` at `step`; NaN and infinities are written as null."""
         self._line({"step": step, "time": self._clock()} | {name: _plain(value) for name, value in values.items()})
-        self._check_board()
-        for name, value in values.items():
-            self._tensorboard.add_scalar(name, float(value), step)
+        with _explained(self._tensorboard_folder):
+            self._tensorboard.write(step, values)
 
     def event(self, name: str, step: int, **facts: Any) -> None:
         """Notes that something happened at `step`, with JSON values that tell more.
@@ -59,34 +55,31 @@ class MetricsWriter:
         self._line({"event": name, "step": step, "time": self._clock()} | _clean(facts))
         if name == "rollback":
             self._tensorboard.close()
-            self._tensorboard = self._board(facts["to"])
+            self._tensorboard = EventFile(self._tensorboard_folder, facts["to"])
 
     def close(self) -> None:
-        """Ends the files; of an object store, writes what is not yet there."""
-        self._file.close()
-        self._tensorboard.close()
+        """Ends the files; of an object store, writes what is not yet there. What could not be written was told of."""
+        for file in (self._file, self._tensorboard):
+            with contextlib.suppress(OSError):
+                file.close()
         if self._mirror is not None:
             self._mirror.close()
 
     def _line(self, entry: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(entry) + "\n")
-        self._file.flush()  # to the system, not to the disk: a line that a power failure takes is no loss
+        with _explained(self._file.name):
+            self._file.write(json.dumps(entry) + "\n")
+            self._file.flush()  # to the system, not to the disk: a line that a power failure takes is no loss
 
-    def _check_board(self) -> None:
-        """TensorBoard's file has a thread of its own. If that ends, as at a full disk, its queue is never emptied."""
-        worker = getattr(getattr(self._tensorboard.file_writer, "event_writer", None), "_worker", None)
-        if worker is not None and not worker.is_alive():
-            raise OSError(f"{self._tensorboard_folder} can no longer be written: is the disk full?")
 
-    def _board(self, done: int | None) -> SummaryWriter:
-        """A new file of TensorBoard's; of what the others hold it shows nothing after update `done`."""
-        return SummaryWriter(
-            str(self._tensorboard_folder),
-            flush_secs=_FLUSH_SECONDS,
-            purge_step=None if done is None else done + 1,
-            # Files are named by the second that they are begun in, and one of the same name would be written over.
-            filename_suffix=f".{os.getpid()}.{next(_FILES)}",
-        )
+@contextlib.contextmanager
+def _explained(path: Any) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"cannot write {path}: {error.strerror}. Complete checkpoints stand: mend this, and run the same command "
+            "again to go on from the newest"
+        ) from error
 
 
 def _appending(path: Path) -> Any:
