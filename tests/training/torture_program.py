@@ -26,7 +26,7 @@ def main(gin_file: str, workdir: str, steps: str, batches: str, *axes: str) -> i
     run = config.resolve(RunConfig, [gin_file], [])
     run = shorter(run, int(steps), **{name: int(size) for name, size in (axis.split("=") for axis in axes)})
     # On another mesh sums are rounded otherwise, which training makes more of, the more the faster it learns.
-    slower = dataclasses.replace(run.optimizer, learning_rate=5e-4)
+    slower = dataclasses.replace(run.optimizer, learning_rate=1e-4)
     run = dataclasses.replace(run, optimizer=slower, checkpoints=CheckpointConfig(every=EVERY, keep=2))
     with distributed.joined(command_line.report), Path(batches).open("a", buffering=1) as log:
         rows = HostBatches(Design.make(run)).rows[DATASET]
