@@ -21,14 +21,13 @@ class FactsHandler(ocp.AsyncCheckpointHandler):
         return [ocp.future.CommitFutureAwaitingContractedSignals(self._write(directory, args), name="facts")]
 
     async def _write(self, directory: epath.Path, args: "SaveFacts") -> None:
+        self.save(directory, args)
+
+    def save(self, directory: epath.Path, args: "SaveFacts") -> None:
+        """Not in the background; the first process writes."""
         facts = args.facts()
         if ocp.multihost.process_index() == 0:
             (directory / _NAME).write_text(json.dumps(facts | {_DIGEST: digest(facts)}))
-
-    def save(self, directory: epath.Path, args: "SaveFacts") -> None:
-        """Not in the background."""
-        facts = args.facts()
-        (directory / _NAME).write_text(json.dumps(facts | {_DIGEST: digest(facts)}))
 
     def restore(self, directory: epath.Path, args: Any = None) -> dict[str, Any]:
         """See `read_facts`; every handler of Orbax's can restore."""

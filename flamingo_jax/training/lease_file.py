@@ -18,6 +18,8 @@ from typing import Protocol
 
 from etils import epath
 
+from flamingo_jax.training.mirror import is_local
+
 _LOCK_SECONDS = 1.0  # a lock is held for moments; for longer only by a process that was suspended just then
 _NO_LINKS = {errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK, errno.EXDEV}
 
@@ -48,7 +50,7 @@ class LeaseFile(Protocol):
 
 def lease_file(path: epath.Path) -> LeaseFile:
     """The file at a local path or in an object store (`gs://...`)."""
-    return ObjectFile(path) if "://" in os.fspath(path) else LocalFile(path)
+    return LocalFile(path) if is_local(path) else ObjectFile(path)
 
 
 class LocalFile:

@@ -172,7 +172,6 @@ def make_step(
         applied, flags, watched = judge(health, state.health, metrics)
         updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
         metrics |= norms("grad_norm", gradient, options.labels) | norms("update_norm", updates, options.labels)
-        # The optimizer has taken one step less for each update that was not applied.
         params, opt_state = applied_or_kept(
             applied, (optax.apply_updates(state.params, updates), opt_state), (state.params, state.opt_state)
         )

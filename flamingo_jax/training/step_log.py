@@ -117,6 +117,7 @@ class StepLog(SilentLog):
         super().__init__(stack, clock)
         self._every, self._last = every, steps
         self._utilization = utilization
+        self._step_seconds = 0.0  # of an update, on average over those of the last line
         self._goodput = goodput
         if goodput is None:
             self._goodput = Goodput(clock)
@@ -174,8 +175,6 @@ class StepLog(SilentLog):
         """Waits for the pending update and writes its metrics, if it is one to log."""
         super().flush()
         self._write()
-
-    _step_seconds = 0.0
 
     def _begin_interval(self) -> None:
         """Forgets what belongs to the steps since the last line."""
