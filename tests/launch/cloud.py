@@ -23,6 +23,15 @@ end_workers() {
   done
   rm -rf -- "$WORKERS"/*/flamingo-jax
 }
+# A look finds no training that is only about to begin: on a busy machine that could take longer than the looks.
+wait_for_begun() {
+  local file pid
+  for file in "$WORKERS"/*/flamingo-jax/job.pid; do
+    [[ -e "$file" ]] || continue
+    pid="$(<"$file")"
+    until [[ -e "$BEHAVIOURS.begun.$pid" || ! -d "/proc/$pid" ]]; do /bin/sleep 0.02; done
+  done
+}
 case "$verb" in
   describe)
     next
@@ -35,7 +44,7 @@ case "$verb" in
   ssh)
     for argument in "$@"; do [[ "$argument" != --command=* ]] || command="${argument#--command=}"; done
     case "$command" in
-      *" status") [[ ! -e "$WORKERS/../preempt" ]] || {
+      *" status") wait_for_begun; [[ ! -e "$WORKERS/../preempt" ]] || {
         rm "$WORKERS/../preempt"; end_workers; printf 'SUSPENDING\\nSUSPENDED\\n' >"$STATES"; } ;;
     esac
     [[ "$(head -n 1 "$STATES")" == ACTIVE ]] || { echo "ERROR: no such host" >&2; exit 255; }
@@ -57,11 +66,13 @@ case "$1 $2" in
     behaviour="$(head -n 1 "$BEHAVIOURS")"
     if (($(wc -l <"$BEHAVIOURS") > 1)); then sed -i 1d "$BEHAVIOURS"; fi
     exec {lock}>&-
+    begun() { touch "$BEHAVIOURS.begun.$PPID"; }  # named after the job's holder
+    [[ "$behaviour" == *begun* ]] || begun
     eval "$behaviour"
     ;;
 esac
 """
-RUNS = "trap 'echo saved; exit 130' TERM; while :; do sleep 0.05; done"
+RUNS = "trap 'echo saved; exit 130' TERM; begun; while :; do sleep 0.05; done"
 PLACE = ("--zone", "a zone", "--project", "it's mine")
 PLACED = ["--zone=a zone", "--project=it's mine"]
 TYPE = ("--accelerator-type", "v5p-16")
@@ -124,9 +135,10 @@ class Cloud:
         return [call[3:] for call in self.machine.calls("python") if call[2] == "flamingo_jax.train"]
 
     def wait(self, count: int) -> None:
-        """Until so many trainings run."""
+        """Until so many trainings have begun."""
         deadline = time.monotonic() + 30
-        while len(self.trainings()) < count and time.monotonic() < deadline:
+        begun = f"{self.behaviours.name}.begun.*"
+        while len(list(self.machine.folder.glob(begun))) < count and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def wait_for_end(self) -> None:

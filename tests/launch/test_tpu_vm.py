@@ -110,7 +110,7 @@ def test_logs_and_stop(cloud):
 
 
 def test_a_deaf_training_is_killed_in_the_end(cloud):
-    cloud.set(behaviours=["trap '' TERM; while :; do /bin/sleep 0.05; done"])
+    cloud.set(behaviours=["trap '' TERM; begun; while :; do /bin/sleep 0.05; done"])
     cloud.call("run", "t", "--zone=z", *TYPE, "--", *TRAINING)
     cloud.wait(2)
     said = cloud.call("stop", "t", "--zone=z", "--grace=1")
