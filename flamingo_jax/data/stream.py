@@ -17,7 +17,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import grain
@@ -100,10 +100,14 @@ class BatchStream:
         self.step += 1
         return batches
 
-    def timed(self) -> tuple[dict[str, Batch], float]:
-        """The batch of `step`, and how many seconds it took to come."""
+    def timed(self, give_up: Callable[[], bool] = lambda: False) -> tuple[dict[str, Batch] | None, float]:
+        """The batch of `step`, or None if `give_up` says so while it does not come; and the seconds that this took.
+
+        Without workers this thread reads itself, and asks nobody.
+        """
         began = time.monotonic()
-        return next(self), time.monotonic() - began
+        there = self._steps.wait(give_up) if isinstance(self._steps, ReadAhead) else True
+        return next(self) if there else None, time.monotonic() - began
 
     def close(self) -> None:
         """Ends all threads and processes of the stream. May be called more than once."""

@@ -15,10 +15,8 @@ import time
 import jax
 from etils import epath
 
-from flamingo_jax import config as config_lib
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
-from flamingo_jax.html.files import write_whole
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.freezing import summary
 from flamingo_jax.training.goodput import Goodput
@@ -30,6 +28,7 @@ from flamingo_jax.training.profiling import Profile
 from flamingo_jax.training.programs import compile_steps
 from flamingo_jax.training.resume import Keeper
 from flamingo_jax.training.run import RunConfig, run_tokenizer
+from flamingo_jax.training.run_file import write_run
 from flamingo_jax.training.setup import set_up
 from flamingo_jax.training.step_log import SilentLog, StepLog
 from flamingo_jax.training.utilization import Utilization, step_flops
@@ -80,7 +79,7 @@ def train(
             return position.step
         log = SilentLog(stack)
         if jax.process_index() == 0:
-            write_whole(workdir / "config.json", config_lib.to_json(config))
+            write_run(workdir, config, position.step)
             log = StepLog(
                 stack,
                 workdir,
@@ -105,9 +104,18 @@ def train(
         batches = stack.enter_context(BatchStream(mixture, position.data_step, rows.rows))
         clock.begin()
 
+        def save() -> None:
+            log.flush()  # what a checkpoint holds is logged
+            log.event("saved", position.step, seconds=keeper.save(state, position))
+            interrupt.save = False
+
         stop, idle = False, Idle()
         while position.step < config.steps and not stop:
-            batch, waited = batches.timed()
+            batch, waited = batches.timed(lambda: interrupt.requested and jax.process_count() == 1)
+            if batch is None:  # it was asked to stop, and the data may stay away for long
+                if not guard.flush():
+                    save()
+                break
             sums = tally.begin(batch, stop=interrupt.requested, save=interrupt.save or keeper.overdue, idle=idle)
             profile.before(position.step + 1)
             state, metrics = programs[tuple(batch)](state, setup.frozen, rows.place(batch))
@@ -123,9 +131,7 @@ def train(
             if keeper.due(position.step) or sums.save or stop or position.step == config.steps:
                 back = guard.flush() or back
                 if not back:
-                    log.flush()  # what a checkpoint holds is logged
-                    log.event("saved", position.step, seconds=keeper.save(state, position))
-                    interrupt.save = False
+                    save()
             if back:
                 guard.check_roll_back(position)
                 state, position = keeper.roll_back(state, position, log.event)

@@ -57,13 +57,17 @@ class MetricsWriter:
             self._tensorboard.close()
             self._tensorboard = EventFile(self._tensorboard_folder, facts["to"])
 
-    def close(self) -> None:
-        """Ends the files; of an object store, writes what is not yet there. What could not be written was told of."""
+    def close(self, *, upload: bool = True) -> None:
+        """Ends the files; of an object store, writes what is not yet there. What could not be written was told of.
+
+        Args:
+          upload: False: the folder may be another run's by now, so nothing more goes there.
+        """
         for file in (self._file, self._tensorboard):
             with contextlib.suppress(OSError):
                 file.close()
         if self._mirror is not None:
-            self._mirror.close()
+            self._mirror.close(upload=upload)
 
     def _line(self, entry: Mapping[str, Any]) -> None:
         with _explained(self._file.name):

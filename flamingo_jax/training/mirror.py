@@ -57,10 +57,13 @@ class Mirror:
         path.write_bytes(content)
         return path
 
-    def close(self) -> None:
-        """Uploads what has not been, and removes the local copy."""
+    def close(self, *, upload: bool = True) -> None:
+        """Uploads what has not been, and removes the local copy; or leaves both as they are."""
         self._end.set()
         self._thread.join()
+        if not upload:
+            _logger.warning("%s: the latest metrics are only in %s", self._target, self.folder)
+            return
         for attempt in range(_ATTEMPTS):
             try:
                 self._upload()

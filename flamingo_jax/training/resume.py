@@ -19,6 +19,7 @@ from flamingo_jax.training.goodput import Goodput
 from flamingo_jax.training.position import Position
 from flamingo_jax.training.run import RunConfig
 from flamingo_jax.training.setup import Setup
+from flamingo_jax.training.skipped_data import SkippedData
 from flamingo_jax.training.state import TrainState
 
 _logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Keeper:
         self._weights = {name: dataset.weight for name, dataset in config.mixture.datasets}
         self._clock, self._workdir = clock, workdir
         self._opened = contextlib.ExitStack()
+        self._skipped = SkippedData(workdir)
         self._fingerprint, self._like, self._accepted = "", None, False
 
     def __enter__(self) -> "Keeper":
@@ -81,14 +83,15 @@ class Keeper:
 
         Raises:
           ConfigError: as `resumes`.
-          CheckpointError: as `Checkpoints.restore_newest` and `Checkpoints.save`.
+          CheckpointError: as `Checkpoints.restore_newest`, `Checkpoints.save` and `SkippedData.after`.
         """
         self._fingerprint, self._like = setup.fingerprint, setup.design.state
         with self._clock.phase("restore"):
             restored = self._checkpoints.restore_newest(self._like, self._fingerprint, self._check)
         if restored:
             self._clock.note(restored.position.step)
-            return restored.state, restored.position, True
+            return restored.state, self._skipped.after(restored.position), True
+        self._skipped.forget()
         state, position = setup.start(), Position()
         self.save(state, position)
         return state, position, False
@@ -146,4 +149,6 @@ class Keeper:
                 to.data_step,
                 position.data_step - 1,
             )
-        return restored.state, Position(to.step, position.data_step, to.seen, position.roll_backs + 1)
+        position = Position(to.step, position.data_step, to.seen, position.roll_backs + 1)
+        self._skipped.note(position)
+        return restored.state, position

@@ -1,23 +1,40 @@
-"""The configuration that a run leaves in its workdir."""
+"""The configurations that a run leaves in its workdir: the newest, and those that it had before."""
 
 import json
+import re
 
 from etils import epath
 
-from flamingo_jax.config import ConfigError, from_config_dict
+from flamingo_jax.config import ConfigError, from_config_dict, to_json
+from flamingo_jax.html.files import write_whole
 from flamingo_jax.training.run import RunConfig
 
 FILE = "config.json"
+_EARLIER = re.compile(r"config_until_(\d+)\.json")
 
 
-def read_run(workdir: epath.Path) -> RunConfig:
-    """The configuration that the run in `workdir` was last started with.
+def write_run(workdir: epath.Path, config: RunConfig, step: int) -> None:
+    """Writes the configuration of all updates after `step`; that of the updates before stays beside it if it differs.
+
+    Raises:
+      OSError: it cannot be written.
+    """
+    path, text = workdir / FILE, to_json(config)
+    if path.exists() and step and (before := path.read_text()) != text:
+        earlier = workdir / f"config_until_{step}.json"
+        if not earlier.exists():  # a start that made no update may have left it
+            write_whole(earlier, before)
+    write_whole(path, text)
+
+
+def read_run(workdir: epath.Path, step: int | None = None) -> RunConfig:
+    """The configuration that the run in `workdir` was last started with, or that its update `step` was made by.
 
     Raises:
       FileNotFoundError: no run was started there.
       ConfigError: the file is damaged, or of another version of this package.
     """
-    path = workdir / FILE
+    path = workdir / FILE if step is None else _of_update(workdir, step)
     if not path.exists():
         raise FileNotFoundError(f"{workdir} is not the workdir of a run that was started: it has no {FILE}")
     try:
@@ -27,3 +44,11 @@ def read_run(workdir: epath.Path) -> RunConfig:
     if not isinstance(run, RunConfig):
         raise ConfigError(f"{path} holds no run's configuration")
     return run
+
+
+def _of_update(workdir: epath.Path, step: int) -> epath.Path:
+    """The first of the earlier configurations that was still in use, or the newest."""
+    names = [path.name for path in workdir.iterdir()] if workdir.exists() else []
+    ends = sorted(int(match[1]) for name in names if (match := _EARLIER.fullmatch(name)))
+    end = next((end for end in ends if step <= end), None)
+    return workdir / (FILE if end is None else f"config_until_{end}.json")

@@ -17,6 +17,7 @@ from flamingo_jax.training.completion import Completion, CompletionWatch
 from flamingo_jax.training.goodput import Goodput
 from flamingo_jax.training.health import SKIPPED
 from flamingo_jax.training.host_batches import Idle, Sums
+from flamingo_jax.training.lease import LeaseError
 from flamingo_jax.training.metrics import MetricsWriter, Progress
 from flamingo_jax.training.utilization import Kind, Utilization
 
@@ -123,7 +124,8 @@ class StepLog(SilentLog):
             self._goodput = Goodput(clock)
             self._goodput.begin()
         writer = MetricsWriter(workdir, None if facts is None else start)
-        self._writer = stack.enter_context(contextlib.closing(writer))
+        self._writer = writer
+        stack.push(lambda kind, *_: writer.close(upload=kind is None or not issubclass(kind, LeaseError)))
         self._progress = stack.enter_context(contextlib.closing(Progress(start, steps)))
         self._pending: tuple[int, Mapping[str, Any], Sums, dict[str, int], float, Kind] | None = None
         self._begin_interval()

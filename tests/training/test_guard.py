@@ -31,6 +31,10 @@ def events(workdir: Path, name: str) -> list[dict]:
     return [line for line in lines(workdir) if line.get("event") == name]
 
 
+class Killed(Exception):
+    """Nothing more is done."""
+
+
 @pytest.fixture(scope="module")
 def compiled() -> dict:
     """Programs by what decides about them, so that each is compiled once."""
@@ -41,11 +45,12 @@ def compiled() -> dict:
 def run(tiny_config, monkeypatch, compiled):
     """Runs the tiny model with a fault: `run(workdir, health, fault)` gives the updates done.
 
-    `fault` is what the frozen leaves are multiplied with in the programs of the calls `calls`, counted from 1.
+    `fault` is what the frozen leaves are multiplied with in the programs of the calls `calls`, counted from 1; the run
+    dies in that of `killed_at`.
     """
 
-    def run(workdir: Path, health: HealthConfig, fault: float = 1.0, calls=(BAD,), steps: int = STEPS) -> int:
-        config = shorter(tiny_config, steps)
+    def run(workdir: Path, health: HealthConfig, fault: float = 1.0, calls=(BAD,), killed_at: int = 0) -> int:
+        config = shorter(tiny_config, STEPS)
         config = dataclasses.replace(config, health=health, checkpoints=CheckpointConfig(every=4))
         done = [0]
 
@@ -56,6 +61,8 @@ def run(tiny_config, monkeypatch, compiled):
             def wrapped(program):
                 def step(state, frozen, batch):
                     done[0] += 1
+                    if done[0] == killed_at:
+                        raise Killed
                     if done[0] in calls:
                         frozen = jax.tree.map(lambda leaf: leaf * np.asarray(fault, leaf.dtype), frozen)
                     return program(state, frozen, batch)
@@ -127,6 +134,20 @@ def test_a_run_goes_back_and_on_with_other_data(run, tmp_path, calm):
 
 
 @pytest.mark.slow
+def test_what_a_rollback_skipped_stays_skipped(run, tmp_path):
+    health = HealthConfig(nonfinite="roll_back")
+    assert run(tmp_path / "whole", health, np.nan) == STEPS
+    with pytest.raises(Killed):
+        run(tmp_path / "killed", health, np.nan, killed_at=BAD + 3)  # one update after it went back, before it saved
+    assert run(tmp_path / "killed", health) == STEPS
+    whole, killed = (dict(losses(tmp_path / name)) for name in ("whole", "killed"))
+    assert whole == killed
+    with Checkpoints(tmp_path / "killed", CheckpointConfig()) as checkpoints:
+        facts = checkpoints.facts(STEPS)
+    assert (facts["data_step"], facts["roll_backs"]) == (STEPS + 3, 1)
+
+
+@pytest.mark.slow
 def test_a_run_that_goes_back_too_often_stops(run, tmp_path):
     health = HealthConfig(nonfinite="roll_back", max_roll_backs=2)
     with pytest.raises(HealthError, match=r"went back 2 times already \(HealthConfig.max_roll_backs\)"):
@@ -152,7 +173,7 @@ def test_a_spike_is_seen_and_skipped(run, tmp_path, calm):
 
 @pytest.mark.slow
 def test_a_loader_that_starves_the_devices_is_told_of(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(BatchStream, "timed", lambda self: (time.sleep(0.2), (next(self), 0.2))[1])
+    monkeypatch.setattr(BatchStream, "timed", lambda self, _: (time.sleep(0.2), (next(self), 0.2))[1])
     assert run(tmp_path, HealthConfig(host_window=6)) == STEPS
     told = events(tmp_path, "starving")
     assert [entry["step"] for entry in told] == [6, 12]  # once in a window
@@ -164,7 +185,7 @@ def test_a_loader_that_starves_the_devices_is_told_of(run, tmp_path, monkeypatch
 
 @pytest.mark.slow
 def test_a_loader_that_starves_may_stop_the_run(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(BatchStream, "timed", lambda self: (time.sleep(0.2), (next(self), 0.2))[1])
+    monkeypatch.setattr(BatchStream, "timed", lambda self, _: (time.sleep(0.2), (next(self), 0.2))[1])
     with pytest.raises(HealthError, match=r"update 6: process 0 waits .*HealthConfig.starving"):
         run(tmp_path, HealthConfig(host_window=6, starving="stop"))
 

@@ -1,5 +1,8 @@
 """SIGTERM at the worst moments: the process ends soon, and what it leaves can be gone on from."""
 
+import dataclasses
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -9,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from flamingo_jax.data.mixture import Mixture
+from flamingo_jax.training import loop
 from flamingo_jax.training.checkpoints import CheckpointConfig, Checkpoints
 from flamingo_jax.training.interrupt import Interrupt, Interrupted
 from flamingo_jax.training.programs import compile_steps
 from tests.training.test_torture import Run
+from tests.training.train_program import shorter
 
 GRACE = 30  # seconds that a pre-empted machine has
 STEPS = 60
@@ -62,6 +68,45 @@ def test_during_compilation(tiny_gin, tmp_path, monkeypatch):
     assert latest(run.workdir) == 0
     run.finish(3)
     assert [step for step, *_ in run.losses()] == [1, 2, 3]
+
+
+class StuckMixture(Mixture):
+    """Its storage goes away at step 3."""
+
+    def sub_batch(self, name, step, rows=None):
+        """As of any mixture, or never."""
+        if step == 3:
+            time.sleep(300)
+        return super().sub_batch(name, step, rows)
+
+
+@pytest.mark.slow
+def test_while_the_data_stay_away(tiny_config, tmp_path, monkeypatch):
+    config = shorter(tiny_config, 6)
+    config = dataclasses.replace(config, mixture=dataclasses.replace(config.mixture, workers=1))
+    asked = []
+
+    def losses():
+        lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+        return {line["step"]: line["loss"] for line in map(json.loads, lines) if "loss" in line}
+
+    def ask():
+        while not (tmp_path / "run" / "metrics.jsonl").exists() or len(losses()) < 2:
+            time.sleep(0.1)
+        time.sleep(1)
+        asked.append(time.monotonic())
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "Mixture", StuckMixture)
+        asker = threading.Thread(target=ask)
+        asker.start()
+        assert loop.train(config, str(tmp_path / "run")) == 3
+        asker.join()
+    assert time.monotonic() - asked[0] < GRACE
+    assert latest(tmp_path / "run") == 3
+    assert loop.train(config, str(tmp_path / "run")) == 6
+    assert sorted(losses()) == [1, 2, 3, 4, 5, 6]
 
 
 class Design:

@@ -95,7 +95,7 @@ def _rows_of_a_workdir(values: flags.FlagValues) -> tuple[dict, str, str, str]:
     if values["step"].present == values["data_step"].present or (values["step"].present and values.step < 1):
         raise ConfigError("--workdir needs --step=N, the update as it is logged, from 1 (or --data_step=N, from 0)")
     workdir = epath.Path(values.workdir)
-    run = read_run(workdir)
+    run = read_run(workdir, values.step if values["step"].present else None)
     title, first = workdir.name, values.data_step
     if values["step"].present:
         first, *given_up = data_steps(values.step, read_history(workdir / "metrics.jsonl").records)
