@@ -20,7 +20,7 @@ FREE, ALTERS, REFUSED = "free", "alters", "refused"
 # Of every field, by its place in `RunConfig`; the first pattern that matches all of it decides.
 KINDS = (
     (r"health/spike.*", ALTERS),  # which updates are applied
-    (r"(mesh|checkpoints|health)(/.*)?", FREE),
+    (r"(mesh|checkpoints|health|evaluations)(/.*)?", FREE),
     (r"(joined|microbatches|loss_chunk|image_chunk|compiler_options)(/.*)?", FREE),
     (r"log_every|steps", FREE),
     (r"mixture/(workers|threads|prefetch|max_skip_rate|io_retries|io_retry_seconds)", FREE),

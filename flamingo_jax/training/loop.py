@@ -18,7 +18,8 @@ from etils import epath
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
 from flamingo_jax.training.design import Design
-from flamingo_jax.training.freezing import summary
+from flamingo_jax.training.evaluations import Evaluations
+from flamingo_jax.training.freezing import merge, summary
 from flamingo_jax.training.goodput import Goodput
 from flamingo_jax.training.guard import Guard
 from flamingo_jax.training.host_batches import HostBatches, Idle, Tally
@@ -98,11 +99,15 @@ def train(
         except Interrupted:
             _logger.warning("stopped while compiling: the checkpoint of step %d stands", position.step)
             raise
+        evaluations = Evaluations(config.evaluations, design, config.steps)
         guard = Guard(config.health, mixture, workdir, log.event)
         rows = HostBatches(design)
         tally = Tally(rows, design)
         batches = stack.enter_context(BatchStream(mixture, position.data_step, rows.rows))
         clock.begin()
+
+        def give_up() -> bool:  # of several processes none may stop alone
+            return interrupt.requested and jax.process_count() == 1
 
         def save() -> None:
             log.flush()  # what a checkpoint holds is logged
@@ -111,7 +116,7 @@ def train(
 
         stop, idle = False, Idle()
         while position.step < config.steps and not stop:
-            batch, waited = batches.timed(lambda: interrupt.requested and jax.process_count() == 1)
+            batch, waited = batches.timed(give_up)
             if batch is None:  # it was asked to stop, and the data may stay away for long
                 if not guard.flush():
                     save()
@@ -125,6 +130,10 @@ def train(
             stop = sums.stop
             idle = log.record(position.step, metrics, sums, position.seen, waited, tuple(batch), given)
             back = guard.record(position.step, position.data_step - 1, metrics, sums)
+            if evaluations.due(position.step):
+                with clock.phase("evaluate"):
+                    found = evaluations(position.step, merge(state.params, setup.frozen), give_up)
+                log.evaluated(position.step, found)
             if lease:
                 lease.check()
             keeper.check()

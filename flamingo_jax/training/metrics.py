@@ -44,6 +44,10 @@ class MetricsWriter:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Logs `values` at `step`; NaN and infinities are written as null."""
         self._line({"step": step, "time": self._clock()} | {name: _plain(value) for name, value in values.items()})
+        self.curves(step, values)
+
+    def curves(self, step: int, values: Mapping[str, float]) -> None:
+        """Shows `values` in TensorBoard alone."""
         with _explained(self._tensorboard_folder):
             self._tensorboard.write(step, values)
 

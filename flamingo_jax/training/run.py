@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.schedule import ACCUMULATE, MERGED
@@ -30,6 +31,7 @@ class RunConfig:
       microbatches, loss_chunk, image_chunk: what the step holds in memory at a time. These and `joined` change nothing
         that is computed, see `training.step.StepOptions`.
       compiler_options: of XLA for the step, name -> value; for the chips that know them.
+      evaluations: few-shot evaluations in the middle of the run, see `evaluation.fewshot.in_training`.
       steps: updates in all (paper: 500,000).
       seed: of the initial values; the mixture has its own.
       log_every: updates between two lines of metrics.
@@ -50,6 +52,7 @@ class RunConfig:
     loss_chunk: int = 0
     image_chunk: int = 64
     compiler_options: Mapping[str, str | int | float | bool] = dataclasses.field(default_factory=dict)
+    evaluations: tuple[Any, ...] = ()
     steps: int = 500_000
     seed: int = 0
     log_every: int = 10

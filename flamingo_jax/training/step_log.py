@@ -77,6 +77,9 @@ class SilentLog:
         if name == "rollback":
             self._running = None
 
+    def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
+        """Notes what an evaluation after `step` has found, by name."""
+
     def _idle(self, loss: jax.Array, data_wait: float, given: float | None) -> Idle:
         """Waits for the update before the one that makes `loss`; see `record`."""
         given, before = self._clock() if given is None else given, self._running
@@ -155,6 +158,12 @@ class StepLog(SilentLog):
             self._progress.back(facts["to"])
             self._begin_interval()  # its means and counts are of updates that are given up
         self._writer.event(name, step, **facts)
+
+    def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
+        """An event of its own, after the metrics of `step`, and curves in TensorBoard."""
+        self.flush()
+        self._writer.event("evaluated", step, figures=dict(figures))
+        self._writer.curves(step, figures)
 
     def record(
         self,

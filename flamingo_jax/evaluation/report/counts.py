@@ -15,6 +15,7 @@ _IN_WORDS = {
     "skipped": "updates that were not applied",
     "data": "waiting for data",
     "save": "saving",
+    "evaluate": "evaluating",
     "restore": "restoring",
     "compile": "compiling",
 }
