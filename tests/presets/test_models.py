@@ -123,6 +123,7 @@ def test_language_models_are_what_their_config_json_says(preset, released, chang
         ("clip_vit_l14", 303_177_728),
         ("openclip_vit_h14", 630_763_520),
         ("siglip_so400m", 412_987_248),
+        ("dinov2_s14", 22_056_192),
         ("dinov2_l14", 304_367_616),
         ("efficientnet_lite0", 3_413_024),
     ],
@@ -134,7 +135,7 @@ def test_encoders_have_the_parameters_of_their_peers(preset, parameters):
 
 
 LANGUAGES = sorted(path.stem for path in (ROOT / "gin/language").glob("*.gin") if path.stem != "defaults")
-VITS = ("clip_vit_l14", "dinov2_l14", "openclip_vit_h14", "siglip_so400m")
+VITS = ("clip_vit_l14", "dinov2_s14", "dinov2_l14", "openclip_vit_h14", "siglip_so400m")
 
 
 def parts(*files: str) -> FlamingoConfig:

@@ -14,7 +14,7 @@ _NAMES = (
     "open_clip_pytorch_model.bin",
     "checkpoint.pt",
 )
-_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".npz")
+_SUFFIXES = (".safetensors", ".gguf", ".bin", ".pt", ".pth", ".npz", ".onnx")
 
 
 def weight_file(path: epath.Path) -> epath.Path:

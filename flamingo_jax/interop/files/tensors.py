@@ -5,6 +5,7 @@ import difflib
 import importlib
 import math
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -114,13 +115,15 @@ class TensorFile(Mapping[str, np.ndarray], abc.ABC):
 _MAGIC_LENGTH = 32
 # The number that opens torch's stream format, as protocol 2 and later pickle it (little-endian, 10 bytes).
 _TORCH_STREAM_MAGIC = bytes.fromhex("6cfc9c46f9206aa85019")
+# ONNX has no magic number: a message that begins with its version, a small number, and another field of a model.
+_ONNX_HEAD = re.compile(rb"\x08[\x01-\x3f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
 
 def open_tensors(path: str | os.PathLike[str]) -> TensorFile:
     """Opens a weight file of any known format, told by its first bytes, not by its name.
 
-    Known are GGUF, safetensors, torch's zip and stream formats, pickles of Haiku parameters (the public NFNets), and
-    the JSON index of a sharded checkpoint (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), whose
+    Known are GGUF, safetensors, torch's zip and stream formats, pickles of Haiku parameters (the public NFNets), ONNX,
+    and the JSON index of a sharded checkpoint (`model.safetensors.index.json`, `pytorch_model.bin.index.json`), whose
     shards appear as one file.
 
     Args:
@@ -173,9 +176,11 @@ def _reader(path: epath.Path, head: bytes) -> tuple[str, str]:
         return "safetensors", "SafetensorsFile"
     if head.startswith((b"\x80\x03", b"\x80\x04", b"\x80\x05")):  # a pickle, by its protocol
         return "haiku_pickle", "HaikuPickleFile"
+    if _ONNX_HEAD.match(head):
+        return "onnx_file", "OnnxFile"
     if head.lstrip().startswith(b"{"):
         return "sharded", "ShardedFile"
     raise WeightsError(
-        f"{path} is no weight file of a known format (GGUF, safetensors, torch, Haiku, or an index of shards): "
+        f"{path} is no weight file of a known format (GGUF, safetensors, torch, Haiku, ONNX, or an index of shards): "
         f"it begins with {head[:8]!r}"
     )

@@ -76,6 +76,7 @@ _SIGLIP_MARKS = (
     _VISION + r"embeddings\.patch_embedding\.bias",
     _VISION + r"embeddings\.position_embedding\.weight",
 )
+_DINOV2 = r"(dinov2\w*\.|backbone\.)?"
 SCHEMES = {
     scheme.name: scheme
     for scheme in (
@@ -99,7 +100,7 @@ SCHEMES = {
         Scheme("hf_siglip", _SIGLIP_MARKS, "hf_siglip", to_hf=hf_siglip.to_hf, image_processor="SiglipImageProcessor"),
         Scheme(
             "hf_dinov2",
-            (r"(dinov2\w*\.)?embeddings\.cls_token", r"(dinov2\w*\.)?encoder\.layer\.0\.layer_scale1\.lambda1"),
+            (_DINOV2 + r"embeddings\.cls_token", _DINOV2 + r"encoder\.layer\.0\.layer_scale1\.lambda1"),
             "hf_dinov2",
             to_hf=hf_dinov2.to_hf,
             image_processor="BitImageProcessor",

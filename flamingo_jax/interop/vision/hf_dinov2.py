@@ -1,4 +1,4 @@
-"""DINOv2 as transformers names it: Dinov2Model and Dinov2WithRegistersModel, alone or under a classifier."""
+"""DINOv2 as transformers names it: Dinov2Model and Dinov2WithRegistersModel, alone or in a network of other heads."""
 
 import dataclasses
 import re
@@ -35,7 +35,8 @@ NAMES = ViTNames(
     class_layout=Led(2),
     table_layout=Led(1),
 )
-PREFIXES = ("", "dinov2.", "dinov2_with_registers.")
+_BACKBONE = "backbone."  # of dense prediction: depth, segmentation, saliency
+PREFIXES = ("", "dinov2.", "dinov2_with_registers.", _BACKBONE)
 _DEFAULTS = {
     "hidden_size": 768,
     "num_hidden_layers": 12,
@@ -64,6 +65,8 @@ def weight_map(config: ViTConfig, names: Container[str] = ()) -> WeightMap:
         ),
         Drop(r"classifier\.(weight|bias)", "a classifier on the pooled features: the model takes them all"),
     ]
+    if prefix == _BACKBONE:
+        drops.append(Drop(rf"(?!{re.escape(prefix)}).*", "decodes the features: the model takes them as they are"))
     if not config.post_norm:
         drops.append(Drop(re.escape(prefix) + r"layernorm\.(weight|bias)", "post_norm is off in the config"))
     return WeightMap(rules(config, NAMES, prefix), tuple(drops))

@@ -75,8 +75,8 @@ def derive(
     Args:
       specs: the file's tensors.
       language: of the language model by itself. The result's has another `vocab_size`: the checkpoint's table counts.
-      vision: of the vision encoder. CLIP's features are taken for the patches alone and before the last layer norm,
-        whatever `vision` says, as in the training of all releases (open_clip until 2.22).
+      vision: of the vision encoder. The patches' features alone are taken, whatever `vision` says; and CLIP's (told by
+        its norm before the layers) before the last norm, as in the training of all releases (open_clip until 2.22).
       num_new_tokens: how many of the table's last rows are new. 0: as many as the table has more than `language`, if
         that is 2 or 3; otherwise 3, because the peer cuts padded tables (MPT, RedPajama) to the tokenizer's length and
         no tokenizer of theirs has a padding token. The logits are the same for any number: it says which rows are
@@ -267,7 +267,7 @@ def _config(
 ) -> FlamingoConfig:
     """A model as OpenFlamingo builds it; of `resampler` and `cross_attention` the sizes alone are taken."""
     if isinstance(vision, ViTConfig):
-        vision = dataclasses.replace(vision, output="patches", post_norm=False)
+        vision = dataclasses.replace(vision, output="patches", post_norm=vision.post_norm and not vision.pre_norm)
     return FlamingoConfig(
         language=language,
         vision=vision,

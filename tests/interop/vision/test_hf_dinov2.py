@@ -2,9 +2,10 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from flamingo_jax.interop.files.tensors import WeightsError
+from flamingo_jax.interop.files.tensors import WeightsError, open_tensors
 from flamingo_jax.interop.vision import encoders, hf_dinov2
 from flamingo_jax.models.vision.vit import ViTConfig
 from tests.interop.vision import vit_peers
@@ -35,6 +36,23 @@ def test_round_trip(case, prefix):
     config = encoders.from_hf(GOLDEN.configs[case])
     weights = {prefix + name: value for name, value in GOLDEN.under(f"{case}/weights/").items()}
     vit_peers.assert_round_trip(weights, hf_dinov2.weight_map(config, weights), config)
+
+
+def test_the_backbone_of_a_network_of_another_purpose():
+    """Its head stays in the file; the head of nothing else does."""
+    config = encoders.from_hf(GOLDEN.configs["plain"])
+    with open_tensors(vit_peers.GOLDENS / "dinov2.onnx") as file:
+        assert encoders.find_encoder(file).name == "hf_dinov2"
+        exported, dropped = vit_peers.read(file, hf_dinov2.weight_map(config, file), config)
+    assert dropped.keys() == {"decoder.weight", "decoder.bias"}
+    weights = GOLDEN.under("plain/weights/")
+    ours, _ = vit_peers.read(weights, hf_dinov2.weight_map(config, weights), config)
+    assert exported.keys() == ours.keys()
+    for name, array in ours.items():
+        np.testing.assert_array_equal(exported[name], array)
+    weights["decoder.weight"] = np.zeros(1)
+    with pytest.raises(WeightsError, match=r"1 tensors have no place in the model: decoder\.weight"):
+        vit_peers.read(weights, hf_dinov2.weight_map(config, weights), config)
 
 
 def test_dropped_norm():

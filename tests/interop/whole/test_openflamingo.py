@@ -316,6 +316,14 @@ def test_models_that_openflamingo_cannot_hold_are_refused(changes, message):
         openflamingo.check_export(config)
 
 
+def test_the_features_of_other_encoders_than_clip_are_taken_after_their_last_norm():
+    mine = load("llama")
+    vision = dataclasses.replace(mine.vision, pre_norm=False, post_norm=True, layer_scale=True, output="all")
+    config = openflamingo.derive(mine.released.specs, mine.language, vision)
+    assert config.vision == dataclasses.replace(vision, output="patches")
+    openflamingo.check_export(config)
+
+
 def test_an_encoder_that_is_no_transformer_is_taken_as_it_is():
     mine = load("llama")
     vision = EfficientNetLiteConfig(8, (BlockGroup(1, 3, 1, 1, 8),), 16)
