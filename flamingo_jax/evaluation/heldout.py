@@ -14,7 +14,7 @@ from flamingo_jax.data.example import stack
 from flamingo_jax.data.interleaved import InterleavedConfig
 from flamingo_jax.data.sequence import plain_text
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in
-from flamingo_jax.inference.prompts import prompt_batch
+from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.scoring import make_scorer, mean_over
 from flamingo_jax.inference.session import Session
 from flamingo_jax.training.state import Params
@@ -74,7 +74,7 @@ class Reader:
         length = min(dataset.length, self._head + longest + 2)
         self._dataset = dataclasses.replace(dataset, length=length, **changes)
         self._score = make_scorer(session.model)
-        self._greedy = session.greedy(max_new_tokens)
+        self._decoding = Decoding(max_new_tokens=max_new_tokens)
 
     def caption_mask(self, case: Case) -> np.ndarray:
         """True at the caption's tokens: those right after `<BOS>` and the tag, as far as they fit."""
@@ -90,27 +90,25 @@ class Reader:
             examples = [self._dataset.example(documents[place], self._tokenizer) for place in chunk]
             return stack(examples, [0] * len(examples))
 
-        losses = np.concatenate(_in_chunks(len(cases), rows, lambda batch: self._score(params, batch), "scoring"))
+        losses = np.concatenate(_in_chunks(len(cases), rows, lambda batch: self._score(params, batch)))
         nll, nlls = mean_over(losses, np.stack([self.caption_mask(case) for case in cases]))
         return Reading(nll, nlls.tolist())
 
     def answer(self, documents: Sequence[Document], blind: bool = False) -> list[str]:
         """What the model says after `<BOS><image>`, up to the first full stop. `blind` hides the picture from it."""
 
-        def rows(chunk: Sequence[int]) -> Mapping[str, np.ndarray]:
-            prompts = [("<image>", [documents[place].media[0]]) for place in chunk]
-            batch = dict(prompt_batch(prompts, self._tokenizer, self._dataset.at_inference))
-            return batch | ({"image_index": np.zeros_like(batch["image_index"])} if blind else {})
-
-        ids = _in_chunks(len(documents), rows, lambda batch: self._greedy(self._session.params, batch), "captioning")
-        texts = self._session.decode(np.concatenate(ids))
+        session = dataclasses.replace(self._session, pixels=self._dataset.at_inference, rows=_ROWS)
+        texts = []
+        for start in tqdm(range(0, len(documents), _ROWS), desc="captioning", leave=False):
+            prompts = [("<image>", [document.media[0]]) for document in documents[start : start + _ROWS]]
+            texts += session.answer(prompts, self._decoding, blind=blind)
         return [text.partition(".")[0] + "." if "." in text else text for text in texts]
 
 
-def _in_chunks(count: int, rows: Callable, run: Callable, title: str) -> list[np.ndarray]:
+def _in_chunks(count: int, rows: Callable, run: Callable) -> list[np.ndarray]:
     """Runs batches of one size, so that one program serves all, and cuts the filling off again."""
     out = []
-    for start in tqdm(range(0, count, _ROWS), desc=title, leave=False):
+    for start in tqdm(range(0, count, _ROWS), desc="scoring", leave=False):
         chunk = [*range(start, min(start + _ROWS, count))]
         filled = chunk + chunk[:1] * (_ROWS - len(chunk))
         out.append(np.asarray(jax.device_get(run(rows(filled))))[: len(chunk)])

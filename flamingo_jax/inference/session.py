@@ -3,18 +3,24 @@
 import dataclasses
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jax
+import numpy as np
 from etils import epath
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import DatasetConfig
-from flamingo_jax.data.document import Image, Video
+from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.tokenizer import Tokenizer
-from flamingo_jax.inference.greedy import make_greedy
-from flamingo_jax.inference.prompts import prompt_batch
+from flamingo_jax.inference.batches import Batches, Prompt
+from flamingo_jax.inference.candidates import Candidates, parts
+from flamingo_jax.inference.continuing import RANDOM_KEYS
+from flamingo_jax.inference.decoding import DEFAULT, Decoding
+from flamingo_jax.inference.media import MediaEncoder, Medium, VisualTokens
+from flamingo_jax.inference.programs import Programs
+from flamingo_jax.inference.prompts import PromptError, tokenize_candidate
 from flamingo_jax.models.attention_kernels import runs_on
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.checkpoints import Checkpoints
@@ -40,23 +46,40 @@ def load_run(workdir: epath.Path) -> RunConfig:
         raise ConfigError(f"{path} is damaged ({error}); run the training command again to write it anew") from error
 
 
+def trained_pixels(mixture: MixtureConfig) -> DatasetConfig:
+    """How images are prepared: as in the dataset of the mixture that has the most frames, so that clips fit too.
+
+    A token sees what it saw in any of them; datasets of one image a document do not tell, nor do those of text.
+    """
+    datasets = [dataset for _, dataset in mixture.datasets]
+    most_images = max(datasets, key=lambda dataset: dataset.images_per_row // dataset.documents_per_row)
+    most_frames = max(datasets, key=lambda dataset: (dataset.images_per_row > 0, dataset.num_frames))
+    return dataclasses.replace(most_frames.at_inference, images_seen=most_images.images_seen)
+
+
 @dataclasses.dataclass(frozen=True)
 class Session:
     """A model with its newest checkpoint's parameters.
 
+    Prompts are answered in batches, filled up to a few sizes (see `buckets`), so a program that was compiled for some
+    prompts serves others. What a prompt gets does not depend on the others, but for float rounding.
+
     Attributes:
-      run: the training run's configuration.
-      step: of the checkpoint.
+      design: of the training run; its mesh and sharding rules are those of inference.
       params: all parameters, frozen ones included.
+      step: of the checkpoint.
+      pixels: how images are prepared, and which of them a token sees.
+      rows: prompts in a batch, at most.
+      remembered: bytes of visual tokens to keep, on the host, for prompts that show the same media.
     """
 
-    run: RunConfig
-    model: Flamingo
+    design: Design
     params: Params
     tokenizer: Tokenizer
     step: int
-    trainable_size: int
-    frozen_size: int
+    pixels: DatasetConfig
+    rows: int = 16
+    remembered: int = 2**31
 
     @classmethod
     def open(cls, workdir: epath.Path) -> "Session":
@@ -73,44 +96,134 @@ class Session:
             if step is None:
                 raise ConfigError(f"{workdir} has no complete checkpoint yet: train first")
             state = checkpoints.restore(step, setup.design.state, setup.fingerprint).state
-        return cls(
-            run,
-            setup.design.model,
-            merge(state.params, setup.frozen),
-            tokenizer,
-            step,
-            setup.design.count(frozen=False),
-            setup.design.count(frozen=True),
-        )
+        params = merge(state.params, setup.frozen)
+        return cls(setup.design, params, tokenizer, step, trained_pixels(run.mixture))
 
     @property
-    def pixels(self) -> DatasetConfig:
-        """How images are prepared: as in the dataset of the mixture that has the most frames, so that clips fit too.
+    def run(self) -> RunConfig:
+        """The training run's configuration."""
+        return self.design.config
 
-        A token sees what it saw in any of them; datasets of one image a document do not tell, nor do those of text.
+    @property
+    def model(self) -> Flamingo:
+        """The model."""
+        return self.design.model
+
+    def encode_media(self, media: Sequence[Medium]) -> list[VisualTokens]:
+        """What the model sees of pictures and clips; prompts may have it in their place.
+
+        What was encoded last is remembered (`remembered`), so prompts that share examples need not care.
+
+        Raises:
+          MediaError: a file cannot be decoded; the message names it.
         """
-        datasets = [dataset for _, dataset in self.run.mixture.datasets]
-        most_images = max(datasets, key=lambda dataset: dataset.images_per_row // dataset.documents_per_row)
-        most_frames = max(datasets, key=lambda dataset: (dataset.images_per_row > 0, dataset.num_frames))
-        return dataclasses.replace(most_frames.at_inference, images_seen=most_images.images_seen)
+        return self._encoder(media)
 
-    def answer(self, prompts: Sequence[tuple[str, Sequence[Image | Video]]], max_new_tokens: int = 32) -> list[str]:
-        """The most likely continuation of each prompt (`<image>` tags and their images), up to `<EOC>` or `<EOS>`."""
-        batch = prompt_batch(prompts, self.tokenizer, self.pixels)
-        return self.decode(self.greedy(max_new_tokens)(self.params, batch))
+    def answer(
+        self,
+        prompts: Sequence[Prompt],
+        decoding: Decoding = DEFAULT,
+        *,
+        keys: Sequence[int] | None = None,
+        blind: bool = False,
+    ) -> list[str]:
+        """What the model says after each prompt, up to `<EOC>` or `<EOS>`.
 
-    def decode(self, ids) -> list[str]:
-        """The text of generated ids, row by row, without what follows the first stop token."""
-        stops = {self.tokenizer.eoc_id, self.tokenizer.eos_id}
-        texts = []
-        for row in ids.tolist():
-            end = next((place for place, token in enumerate(row) if token in stops), len(row))
-            texts.append(self.tokenizer.decode(row[:end]).strip())
-        return texts
+        Args:
+          keys: sampling: a number a prompt, 0 to 2**32 - 1. Its samples depend on it, the seed and the prompt, and not
+            on the other prompts. None: its place among `prompts`.
+          blind: whether the model sees no image, though the tags stand.
 
-    def greedy(self, max_new_tokens: int):
-        """The compiled decoder for this many tokens, made once."""
-        return _greedy(self.model, max_new_tokens, (self.tokenizer.eoc_id, self.tokenizer.eos_id))
+        Raises:
+          PromptError: a prompt and its media do not fit together, or it is too long for learned positions.
+          MediaError: as `encode_media`.
+        """
+        keys = range(len(prompts)) if keys is None else keys
+        answers = [""] * len(prompts)
+        for places, batch in self._batches(prompts, decoding.max_new_tokens, blind):
+            batch[RANDOM_KEYS] = np.asarray([(decoding.seed, keys[place]) for place in places], np.uint32)
+            tokens = self._programs.continued(self.params, batch, decoding).tokens
+            for place, row in zip(places, tokens.tolist(), strict=True):
+                answers[place] = self._text(row)
+        return answers
+
+    def score_candidates(
+        self,
+        prompts: Sequence[Prompt],
+        candidates: Sequence[str] | Sequence[Sequence[str]],
+        *,
+        end_of_chunk: bool = True,
+        blind: bool = False,
+    ) -> list[Candidates]:
+        """The log-likelihood of each candidate after each prompt, which goes through the model once for all of them.
+
+        Args:
+          candidates: of all prompts; or a list a prompt. See `tokenize_candidate` for how they join the prompt.
+          end_of_chunk: whether the `<EOC>` that ends a candidate counts as its last token. The paper does not state it.
+            With it the scores are those of whole answers: without, "cat" is never less likely than "cat fish", which
+            begins with it.
+          blind: as `answer`.
+
+        Raises:
+          PromptError: as `answer`; a candidate has tags or no tokens, or a prompt has no candidates.
+          MediaError: as `encode_media`.
+        """
+        lists = [candidates] * len(prompts) if candidates and isinstance(candidates[0], str) else candidates
+        if len(lists) != len(prompts) or not all(lists):
+            raise PromptError(
+                f"{len(lists)} lists of candidates for {len(prompts)} prompts, {sum(not each for each in lists)} of "
+                "them empty: give one list for all, or one each, of at least one candidate"
+            )
+        known = {
+            text: tokenize_candidate(text, self.tokenizer, end_of_chunk)
+            for text in {text for each in lists for text in each}
+        }
+        tokens = [[known[text] for text in each] for each in lists]
+        longest = max(map(len, known.values()), default=0)
+        found: list[Candidates | None] = [None] * len(prompts)
+        for places, batch in self._batches(prompts, longest, blind):
+            chosen = [tokens[place] for place in places]
+            for place, scores in zip(places, self._scored(batch, chosen), strict=True):
+                found[place] = Candidates(scores, np.asarray([len(each) for each in tokens[place]]))
+        return found
+
+    def _scored(
+        self, batch: Mapping[str, np.ndarray], candidates: Sequence[Sequence[Sequence[int]]]
+    ) -> list[np.ndarray]:
+        """Sums of log-likelihoods of each prompt's candidates. No part is waited for before the next is under way."""
+        logits, prefix = self._programs.prefill(self.params, batch)
+        scores = [np.zeros(len(each)) for each in candidates]
+        under_way = [
+            (part, self._programs.score(self.params, prefix, logits, part.tokens, part.counts))
+            for part in parts(candidates)
+        ]
+        for part, found in under_way:
+            for row, (places, values) in enumerate(zip(part.places, np.asarray(found), strict=True)):
+                scores[row][places[places >= 0]] = values[places >= 0]
+        return scores
+
+    def _text(self, tokens: Sequence[int]) -> str:
+        """The text of generated tokens, without what follows the first stop token."""
+        end = next((place for place, token in enumerate(tokens) if token in self._stop_ids), len(tokens))
+        return self.tokenizer.decode(tokens[:end]).strip()
+
+    @property
+    def _stop_ids(self) -> tuple[int, ...]:
+        return tuple(sorted({self.tokenizer.eoc_id, self.tokenizer.eos_id}))
+
+    @functools.cached_property
+    def _programs(self) -> Programs:
+        return Programs(self.model, self.design.mesh, self.run.mesh.rules, self._stop_ids)
+
+    @property
+    def _batches(self) -> Batches:
+        parts, config = self._programs.parts, self.model.config
+        return Batches(self.tokenizer, self.pixels, config, self.encode_media, self.rows, parts)
+
+    @functools.cached_property
+    def _encoder(self) -> MediaEncoder:
+        encode = functools.partial(self._programs.encode, self.params)
+        return MediaEncoder(encode, self.pixels, self._programs.parts, self.remembered)
 
 
 def _for_this_machine(run: RunConfig) -> RunConfig:
@@ -118,8 +231,3 @@ def _for_this_machine(run: RunConfig) -> RunConfig:
     if runs_on(run.model.attention, jax.default_backend()):
         return run
     return dataclasses.replace(run, model=dataclasses.replace(run.model, attention="xla"))
-
-
-@functools.lru_cache(maxsize=8)
-def _greedy(model: Flamingo, max_new_tokens: int, stop_ids: tuple[int, ...]):
-    return make_greedy(model, max_new_tokens, stop_ids)

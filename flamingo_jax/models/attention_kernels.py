@@ -11,7 +11,7 @@
 | ALiBi, relative scores | yes | rounded to the dtype | yes | by XLA |
 | capped scores | yes | by XLA | by XLA | yes |
 | heads that share keys | yes | yes | yes, repeated | yes |
-| decoding with a cache | yes | by XLA | by XLA | by XLA |
+| new tokens after a prompt | yes | by XLA | by XLA | by XLA |
 
 "As a bias" is a tensor in memory: what costs as much as scores gains little. Windows that no row reaches past do not
 count. The kernels are `jax.nn.dot_product_attention(implementation="cudnn")` and, of `jax.experimental.pallas.ops.tpu`,

@@ -211,6 +211,10 @@ class Flamingo(nn.Module):
         context: Context,
         cache: Cache,
         last_only: bool = True,
-    ) -> tuple[Float[Array, "batch length vocab"], Cache]:
-        """Logits of tokens that go into `cache` from `context.slot` on, and the cache with them in it."""
-        return self.language_model(tokens, context, cache, last_only)
+        loss_chunk: int | None = None,
+    ) -> tuple[Float[Array, "batch length vocab"] | Float[Array, "batch length"], Cache | None]:
+        """Logits of tokens that go into `cache` from `context.slot` on, and what they have written of the cache.
+
+        With `loss_chunk` the loss of each token instead, as in `__call__`, and no cache.
+        """
+        return self.language_model(tokens, context, cache, last_only, loss_chunk)

@@ -86,7 +86,8 @@ class GatedCrossAttentionBlock(nn.Module):
     ) -> tuple[Float[Array, "batch length width"], MediaKeyValue]:
         """Returns the new text states, and the keys and values of the media, for later tokens to reuse as `key_value`.
 
-        With `key_value` given, `media` is not looked at.
+        With `key_value` given, `media` is not looked at. It may have fewer rows than there are of text: as many
+        neighbours then share one, and `media_mask` has their queries one after the other in one row.
         """
         key_value = self._key_value(media) if key_value is None else key_value
         attended = self._attend(self._norm("query_norm")(y), key_value, media_mask)
@@ -108,7 +109,9 @@ class GatedCrossAttentionBlock(nn.Module):
         query = self._project(self._heads, ("embed", "heads", "head_dim"), "query")(states)
         query = keep(constrain(query, "batch", None, "heads", None), "query")
         query = self._head_norm("query_head_norm")(query)
-        attended = attention(query, key_value["key"], key_value["value"], mask, kernel=self.attention)
+        shape, rows = query.shape, len(key_value["key"])
+        query = query.reshape(rows, -1, *shape[2:])
+        attended = attention(query, key_value["key"], key_value["value"], mask, kernel=self.attention).reshape(shape)
         attended = constrain(attended, "batch", None, "heads", None)
         axes, init = ("heads", "head_dim", "embed"), self._output_init
         return self._project((states.shape[-1],), axes, "output", contracted=2, kernel_init=init)(

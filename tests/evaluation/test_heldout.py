@@ -7,6 +7,7 @@ import types
 import numpy as np
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,7 +175,7 @@ def tokenizer(tiny_gin):
 
 def mask_and_example(tokenizer, dataset, cases: list[Case]) -> tuple[np.ndarray, Example]:
     """The caption mask of the first case when all of them are read, and the row that it is of."""
-    session = types.SimpleNamespace(tokenizer=tokenizer, model=Flamingo(tiny.CONFIG), greedy=lambda tokens: None)
+    session = types.SimpleNamespace(tokenizer=tokenizer, model=Flamingo(tiny.CONFIG))
     mask = Reader(session, dataset, cases, 4).caption_mask(cases[0])
     return mask, dataclasses.replace(dataset, length=len(mask)).example(cases[0].document, tokenizer)
 
@@ -250,9 +251,9 @@ def test_an_evaluation_from_end_to_end(trained, tiny_gin):
 
 def test_generate_prints_the_answer_alone(trained, tiny_gin, capsys):
     picture = sorted((tiny_gin.parent / "web/pairs").rglob("*.png"))[0]
-    flags.FLAGS(
-        ["generate", f"--workdir={trained}", "--prompt=<image>Output:", f"--image={picture}", "--max_new_tokens=3"]
-    )
-    generate.main()
+    given = [f"--workdir={trained}", "--prompt=<image>Output:", f"--image={picture}", "--max_new_tokens=3"]
+    with flagsaver.flagsaver():
+        flags.FLAGS(["generate", *given, "--method=beam"])
+        generate.main()
     out = capsys.readouterr().out
     assert out.endswith("\n") and len(out) > 1

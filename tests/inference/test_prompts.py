@@ -1,4 +1,4 @@
-"""Prompts: tags to tokens, what each token sees, left padding, and what does not fit together."""
+"""Prompts: tags to tokens, what each token sees, padding, and what does not fit together."""
 
 import dataclasses
 import io
@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image as PillowImage
 
-from flamingo_jax.data.document import Document, Image, Text, Video
-from flamingo_jax.data.errors import MediaError
-from flamingo_jax.data.pairs import PairsConfig, VideoConfig
+from flamingo_jax.data.document import Document, Image, Text
+from flamingo_jax.data.pairs import PairsConfig
 from flamingo_jax.data.tokenizer import Tokenizer, load_tokenizer
-from flamingo_jax.inference.prompts import PromptError, prompt_batch, tokenize_prompt
-from tests.data.samples import clip_bytes
+from flamingo_jax.inference.prompts import (
+    PromptError,
+    check_media,
+    prompt_batch,
+    tokenize_candidate,
+    tokenize_prompt,
+)
 
 PIXELS = PairsConfig(path="", batch_size=1, image_size=8, length=64)
 
@@ -63,11 +67,9 @@ def test_text_without_tags_and_no_text(tokenizer):
 
 
 def test_all_prompts_end_in_the_last_position(tokenizer):
-    texts = ["<image>a", "x", "<image>a<EOC><image>bcd"]
-    media = [[picture(10)], [], [picture(20), picture(30)]]
-    batch = prompt_batch(list(zip(texts, media, strict=True)), tokenizer, PIXELS)
-    rows = [tokenize_prompt(text, tokenizer) for text in texts]
-    longest = max(len(tokens) for tokens, _ in rows)
+    rows = [tokenize_prompt(text, tokenizer) for text in ("<image>a", "x", "<image>a<EOC><image>bcd")]
+    longest = max(len(row.tokens) for row in rows)
+    batch = prompt_batch(rows, tokenizer, PIXELS)
     assert batch["tokens"].shape == (3, longest)
     for row, (tokens, index) in enumerate(rows):
         padding = longest - len(tokens)
@@ -77,41 +79,18 @@ def test_all_prompts_end_in_the_last_position(tokenizer):
         assert (batch["segment_ids"][row] == np.arange(longest).__ge__(padding)).all()
         assert not batch["image_index"][row, :padding].any()
     np.testing.assert_array_equal(batch["image_first"], batch["image_index"])
-    seeing_all = prompt_batch(
-        list(zip(texts, media, strict=True)), tokenizer, dataclasses.replace(PIXELS, images_seen="all")
-    )
-    np.testing.assert_array_equal(seeing_all["image_first"], batch["image_index"] > 0)
-    assert batch["images"].shape == (3, 2, 1, 8, 8, 3)
-    assert batch["images"][:, :, 0, 0, 0, 0].tolist() == [[10, 0], [0, 0], [20, 30]]
-    assert batch["frame_mask"][..., 0].tolist() == [[True, False], [False, False], [True, True]]
-    assert all(value.dtype == np.int32 for name, value in batch.items() if name not in ("images", "frame_mask"))
+    assert all(value.dtype == np.int32 for value in batch.values())
+    longer = prompt_batch(rows, tokenizer, PIXELS, longest + 5)
+    for name, value in longer.items():
+        np.testing.assert_array_equal(value[:, 5:], batch[name])
+        assert (value[:, :5] == (tokenizer.eos_id if name == "tokens" else 0)).all()
 
 
-def test_a_still_among_clips_fills_one_frame(tokenizer):
-    config = VideoConfig(path="", batch_size=1, image_size=8, num_frames=3)
-    film = Video(clip_bytes(seconds=10), "ten seconds")
-    batch = prompt_batch([("<image><image>", [picture(9), film])], tokenizer, config)
-    assert batch["images"].shape == (1, 2, 3, 8, 8, 3)
-    assert batch["frame_mask"].tolist() == [[[True, False, False], [True, True, True]]]
-    stills = prompt_batch([("<image>", [picture(9)])], tokenizer, config)
-    assert stills["images"].shape == (1, 1, 1, 8, 8, 3)
-
-
-def test_prompts_have_the_frames_of_inference(tokenizer):
-    config = VideoConfig(path="", batch_size=1, image_size=8)
-    film = Video(clip_bytes(seconds=10), "ten seconds")
-    batch = prompt_batch([("<image>", [film])], tokenizer, config.at_inference)
-    assert batch["images"].shape == (1, 1, 30, 8, 8, 3)
-    assert batch["frame_mask"].all()  # thirty frames at three a second
-    assert (config.num_frames, config.frame_rate) == (8, 1.0)
-    with pytest.raises(ValueError, match="inference_frames must be positive"):
-        dataclasses.replace(config, inference_frames=0)
-
-
-def test_prompts_without_any_image_have_one_empty_place(tokenizer):
-    batch = prompt_batch([("hello", [])], tokenizer, PIXELS)
-    assert batch["images"].shape == (1, 1, 1, 8, 8, 3)
-    assert not batch["frame_mask"].any() and not batch["image_index"].any()
+def test_tokens_may_see_all_images_so_far(tokenizer):
+    rows = [tokenize_prompt("x<image>a<EOC><image>bcd", tokenizer)]
+    batch = prompt_batch(rows, tokenizer, dataclasses.replace(PIXELS, images_seen="all"))
+    assert batch["image_index"].max() == 2
+    np.testing.assert_array_equal(batch["image_first"], batch["image_index"] > 0)
 
 
 @pytest.mark.parametrize(
@@ -122,13 +101,17 @@ def test_prompts_without_any_image_have_one_empty_place(tokenizer):
         ("<image><image> x", 1, "2 <image> tags and 1 images"),
     ],
 )
-def test_tags_and_images_must_be_as_many(tokenizer, text, count, says):
+def test_tags_and_images_must_be_as_many(text, count, says):
+    check_media("<image>", [picture(1)])
     with pytest.raises(PromptError, match=says) as raised:
-        prompt_batch([("<image>", [picture(1)]), (text, [picture(1)] * count)], tokenizer, PIXELS)
+        check_media(text, [picture(1)] * count)
     assert repr(text) in str(raised.value)
 
 
-@pytest.mark.parametrize("medium", [Image(b"no picture", "odd.png"), Video(b"no clip", "odd.png")])
-def test_an_undecodable_file_is_named(tokenizer, medium):
-    with pytest.raises(MediaError, match=r"odd\.png"):
-        prompt_batch([("<image>", [medium])], tokenizer, PIXELS)
+def test_candidates_are_text_with_or_without_their_end(tokenizer):
+    assert tokenize_candidate(" cat", tokenizer, True) == [*tokenizer.encode(" cat"), tokenizer.eoc_id]
+    assert tokenize_candidate(" cat", tokenizer, False) == tokenizer.encode(" cat")
+    assert tokenize_candidate("", tokenizer, True) == [tokenizer.eoc_id]
+    for text, says in (("", "empty"), (" cat<EOC>", "has a tag"), ("<image> cat", "has a tag")):
+        with pytest.raises(PromptError, match=says):
+            tokenize_candidate(text, tokenizer, False)

@@ -10,6 +10,7 @@ import pytest
 from flax import linen as nn
 from jax.experimental import pallas as pl
 
+from flamingo_jax.inference.prefill import extend, prefill
 from flamingo_jax.models import attention_kernels
 from flamingo_jax.models.attention import attention
 from flamingo_jax.models.gated_cross_attention import GatedCrossAttentionConfig
@@ -20,6 +21,7 @@ from flamingo_jax.models.language.plan import LayerPlan
 from flamingo_jax.models.language.positions import alibi_slopes
 from flamingo_jax.models.masks import Mask, causal_mask, image_causal_mask
 from tests import tiny
+from tests.inference import families
 
 FAST_TO_COMPILE = {"xla_backend_optimization_level": 0}
 RNG = np.random.default_rng(0)
@@ -135,6 +137,30 @@ def test_a_decoder_is_the_same_with_a_kernel(interpreted, monkeypatch):
     assert called == {("flash", True), ("flash", False)}  # in layers and in blocks
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6 + 1e-4 * np.abs(theirs).max())
+
+
+def test_prompts_go_through_a_kernel_and_what_follows_them_through_xla(interpreted, monkeypatch):
+    called, run = set(), attention_kernels.run
+    monkeypatch.setattr(attention_kernels, "run", lambda *call: (called.add((call[0], call[4].causal)), run(*call))[1])
+    model = families.family("rotary")
+    params, batch = families.parameters(model), families.prompts(tiny.CONFIG)
+    tokens = np.arange(6, dtype=np.int32).reshape(6, 1)
+
+    def outcome(kernel, expected):
+        chosen = model.clone(config=dataclasses.replace(model.config, attention=kernel))
+        first = jax.jit(lambda *given: prefill(chosen, *given), compiler_options=FAST_TO_COMPILE)
+        after = jax.jit(lambda *given: extend(chosen, *given)[0], compiler_options=FAST_TO_COMPILE)
+        logits, prefix = first(params, batch)
+        assert called == expected
+        called.clear()
+        following = after(params, prefix, tokens)
+        assert not called
+        return logits, following
+
+    expected = outcome("xla", set())
+    found = outcome("flash", {("flash", True), ("flash", False)})
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
 
 
 def test_what_a_kernel_cannot_do_is_left_to_xla():

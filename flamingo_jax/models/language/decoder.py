@@ -54,16 +54,19 @@ class DecoderGroup(nn.Module):
 
     @nn.compact
     def __call__(self, x, context: Context, cache: Cache | None, data: LayerData):
-        """The cache's `media` holds the block's keys and values; without it they are made from `context.media`."""
+        """The cache's `media` holds the block's keys and values; without it they are made from `context.media`, and the
+        cache that is returned has them."""
+        known = None if cache is None else cache.get("media")
         block = rematerialized(GatedCrossAttentionBlock, self.remat, scanned=False)
-        block = block(
-            self.cross_attention, self.dtype, self.attention if cache is None else "xla", name="gated_cross_attention"
-        )
-        x, media = block(x, context.media, context.media_mask, None if cache is None else cache.get("media"))
+        kernel = self.attention if known is None else "xla"
+        block = block(self.cross_attention, self.dtype, kernel, name="gated_cross_attention")
+        x, media = block(x, context.media, context.media_mask, known)
         layer = rematerialized(DecoderLayer, self.remat, scanned=True)
         layers = _scan(layer, self.length, unroll=self.unroll)(self.config, self.dtype, self.attention, name="layers")
         x, layer_cache = layers(x, context, None if cache is None else cache["layers"], data["layers"])
-        return x, None if cache is None else {"layers": layer_cache, "media": media}
+        if cache is None:
+            return x, None
+        return x, {"layers": layer_cache} | ({"media": media} if known is None else {})
 
 
 class Decoder(nn.Module):
@@ -74,7 +77,7 @@ class Decoder(nn.Module):
       cross_attention: their config, needed if there are any.
       num_new_tokens: tokens appended to the vocabulary, with embedding rows of their own (`new_rows`).
       new_rows_init_std: their initial standard deviation (not stated in the paper).
-      attention: the kernel, see `attention_kernels`; with a cache it is XLA's.
+      attention: the kernel, see `attention_kernels`; of tokens that follow a prompt, XLA's.
       unroll: of the layers of a group, see `FlamingoConfig`.
     """
 

@@ -15,6 +15,7 @@ from flamingo_jax.models.layers import NORMS, Projection, activation
 from flamingo_jax.models.masks import Mask
 from flamingo_jax.models.remat import keep
 from flamingo_jax.models.sharding import constrain, text_states
+from flamingo_jax.models.shared_prefix import attention_after
 
 Cache = dict[str, Any]
 LayerData = dict[str, Any]
@@ -25,7 +26,7 @@ class Context(NamedTuple):
 
     Attributes:
       positions, self_mask: of the tokens; the mask says who may see whom, windows aside.
-      slot: the cache slot of the first token.
+      slot: the cache slot of the first token; those of a shared prefix come first.
       media, media_mask: visual tokens, and who sees them.
       distance, relative: filled in by the decoder: slots from key to query, and the encodings of relative positions.
     """
@@ -54,7 +55,7 @@ class DecoderLayer(nn.Module):
     """`x += attention(norm(x))`, then `x += dense(norm(x))`, as the config has it.
 
     Attributes:
-      attention: the kernel, see `attention_kernels`; with a cache it is XLA's.
+      attention: the kernel, see `attention_kernels`.
     """
 
     config: DecoderConfig
@@ -65,7 +66,11 @@ class DecoderLayer(nn.Module):
     def __call__(
         self, x: Float[Array, "batch length width"], context: Context, cache: Cache | None, data: LayerData
     ) -> tuple[Float[Array, "batch length width"], Cache | None]:
-        """With a cache (`key` and `value`, `[batch, slots, kv_heads, head_dim]`) keys are those of all its slots."""
+        """With a cache (`key` and `value`, `[batch, slots, kv_heads, head_dim]`) keys are those of all its slots.
+
+        Its `prefix`, if there is one, holds the keys and values of slots before those, which neighbouring rows share
+        (see `models.shared_prefix`); it is not written, nor returned.
+        """
         attended, cache = self._attend(self._norm("attention_norm")(x), context, cache, data)
         attended = self._post_norm("attention_post_norm")(attended)
         # In parallel layers the dense branch does not see what attention found.
@@ -91,15 +96,19 @@ class DecoderLayer(nn.Module):
             query, key = self._qk_norm("query_norm", query), self._qk_norm("key_norm", key)
         if config.positions == "rotary":
             query, key = (rotary(x, context.positions, data["frequencies"]) for x in (query, key))
+        prefix = None if cache is None else cache.get("prefix")
         if cache is not None:
-            start = (0, context.slot, 0, 0)
+            start = (0, context.slot - (0 if prefix is None else prefix["key"].shape[1]), 0, 0)
             key = jax.lax.dynamic_update_slice(cache["key"], key, start)
             value = jax.lax.dynamic_update_slice(cache["value"], value, start)
             cache = {"key": key, "value": value}
         scale = config.attention_scale or config.head_dim**-0.5
         query, bias = self._bias(query, context, scale)
-        mask, kernel = self._mask(context, data), self.attention if cache is None else "xla"
-        attended = attention(query, key, value, mask, bias, scale, config.attention_softcap, kernel)
+        mask, softcap = self._mask(context, data), config.attention_softcap
+        if prefix is None:
+            attended = attention(query, key, value, mask, bias, scale, softcap, self.attention)
+        else:
+            attended = attention_after(prefix, query, key, value, mask, bias, scale, softcap)
         attended = constrain(attended, "batch", None, "heads", None)
         axes = ("heads", "head_dim", "embed")
         output = self._project((config.width,), axes, "output", contracted=2, use_bias=config.output_bias)

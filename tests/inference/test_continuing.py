@@ -2,11 +2,13 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flamingo_jax.inference.greedy import _repeat_last, make_greedy
+from flamingo_jax.inference.continuing import fill, make_continuing
+from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.models.flamingo import Flamingo
 from tests import tiny
 
@@ -32,6 +34,10 @@ def parameters(model: Flamingo) -> dict:
     params = tiny.init(model, seed=3)
     params["language_model"]["new_rows"] = 0.3 * params["language_model"]["new_rows"]
     return params
+
+
+def continuing(model: Flamingo, stops: tuple[int, ...] = ()):
+    return jax.jit(make_continuing(model, Decoding(max_new_tokens=NEW), stops))
 
 
 def prompts(seed: int = 3) -> dict:
@@ -81,11 +87,11 @@ def test_the_cache_changes_nothing(plan):
     assert (shape.head > 0, shape.groups > 0, shape.tail > 0) == tuple(part in plan for part in ("head", "gr", "tail"))
     params, batch = parameters(model), prompts()
     free = brute_force(model, params, batch)
-    greedy = make_greedy(model, NEW, ())
-    np.testing.assert_array_equal(greedy(params, batch), free)
+    greedy = continuing(model)
+    np.testing.assert_array_equal(greedy(params, batch).tokens, free)
     assert len(np.unique(free)) > 4  # or the comparison would say little
     black = batch | {"images": np.zeros_like(batch["images"])}
-    changed = (np.asarray(greedy(params, black)) != free).any(axis=1)
+    changed = (np.asarray(greedy(params, black).tokens) != free).any(axis=1)
     assert not changed[0]  # it has no image
     assert changed[1:].any()
 
@@ -107,7 +113,7 @@ def test_the_cache_changes_nothing_in_other_decoders(family):
     # All images so far, rather than the last.
     batch["image_first"] = np.minimum(batch["image_index"], 1)
     free = brute_force(model, params, batch)
-    np.testing.assert_array_equal(make_greedy(model, NEW, ())(params, batch), free)
+    np.testing.assert_array_equal(continuing(model)(params, batch).tokens, free)
     assert len(np.unique(free)) > 4
 
 
@@ -116,7 +122,7 @@ def test_stop_tokens_end_rows_each_in_its_own_time():
     params, batch = parameters(model), prompts()
     free = brute_force(model, params, batch)
     stops = (int(free[0, 0]), int(free[1, 2]), int(free[2, 3]), 9_999)
-    out = np.asarray(make_greedy(model, NEW, stops)(params, batch))
+    out = np.asarray(continuing(model, stops)(params, batch).tokens)
     ended = set()
     for row in range(3):
         end = next(place for place, token in enumerate(free[row]) if token in stops)
@@ -129,5 +135,5 @@ def test_stop_tokens_end_rows_each_in_its_own_time():
 def test_what_follows_a_stop_is_that_stop():
     out = jnp.asarray([[5, 1, 6, 2, 7], [2, 1, 5, 5, 5], [5, 5, 5, 5, 5], [5, 6, 7, 8, 1]])
     expected = [[5, 1, 1, 1, 1], [2, 2, 2, 2, 2], [5, 5, 5, 5, 5], [5, 6, 7, 8, 1]]
-    np.testing.assert_array_equal(_repeat_last(out, jnp.asarray([1, 2])), expected)
-    np.testing.assert_array_equal(_repeat_last(out, jnp.zeros(0, jnp.int32)), out)
+    np.testing.assert_array_equal(fill(out, jnp.asarray([1, 2])), expected)
+    np.testing.assert_array_equal(fill(out, jnp.zeros(0, jnp.int32)), out)

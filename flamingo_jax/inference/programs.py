@@ -1,0 +1,102 @@
+"""The compiled functions of a model on a mesh."""
+
+import contextlib
+import dataclasses
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from flax import linen as nn
+from jax.sharding import Mesh
+from jaxtyping import Array, Bool, Float, Int, UInt8
+
+from flamingo_jax.inference.beam import make_beam
+from flamingo_jax.inference.candidates import make_candidate_scorer
+from flamingo_jax.inference.continuing import Continuations, make_continuing
+from flamingo_jax.inference.decoding import BEAM, Decoding
+from flamingo_jax.inference.prefill import Prefix, prefill
+from flamingo_jax.models.flamingo import Flamingo
+from flamingo_jax.models.quantized import as_variables
+from flamingo_jax.models.sharding import parts_of
+from flamingo_jax.parallel.rules import Rules, batch_sharding
+from flamingo_jax.training.state import Params
+
+_ENCODE, _PREFILL, _SCORE = "encode", "prefill", "score"
+
+
+@dataclasses.dataclass(frozen=True)
+class Programs:
+    """What a session runs. Rows of every batch are cut over the mesh as in training; a program is compiled at the first
+    batch of its shapes.
+
+    Attributes:
+      mesh, rules: of the training run.
+      stop_ids: tokens that end a continuation.
+    """
+
+    model: Flamingo
+    mesh: Mesh
+    rules: Rules
+    stop_ids: tuple[int, ...]
+
+    @property
+    def parts(self) -> int:
+        """What the number of rows, and of images, must be a multiple of."""
+        with self._scope():
+            return max(parts_of("batch"), parts_of("image_batch"))
+
+    def encode(
+        self,
+        params: Params,
+        images: UInt8[np.ndarray, "count 1 frames size size 3"],
+        frame_mask: Bool[np.ndarray, "count 1 frames"],
+    ) -> Float[np.ndarray, "count latents visual_width"]:
+        """Visual tokens of pictures or clips."""
+        return np.asarray(self._run(_ENCODE, params, images, frame_mask))
+
+    def continued(self, params: Params, prompts: Mapping[str, np.ndarray], decoding: Decoding) -> Continuations:
+        """What follows prompts, see `prefill.Prompts`."""
+        alike = dataclasses.replace(decoding, seed=0)  # which comes with the prompts
+        return jax.device_get(self._run(alike, params, prompts))
+
+    def prefill(self, params: Params, prompts: Mapping[str, np.ndarray]) -> tuple[Float[Array, "batch vocab"], Prefix]:
+        """As `prefill.prefill`; what it gives stays on the devices."""
+        return self._run(_PREFILL, params, prompts)
+
+    def score(
+        self,
+        params: Params,
+        prefix: Prefix,
+        logits: Float[Array, "batch vocab"],
+        tokens: Int[np.ndarray, "batch candidates length"],
+        counts: Int[np.ndarray, "batch candidates"],
+    ) -> Float[Array, "batch candidates"]:
+        """Log-likelihoods of candidates, see `make_candidate_scorer`; they may still be under way."""
+        return self._run(_SCORE, params, prefix, logits, tokens, counts)
+
+    def _run(self, what: str | Decoding, params: Params, *inputs: Any) -> Any:
+        sharding = batch_sharding(self.mesh, self.rules)
+        placed = jax.tree.map(lambda x: jax.device_put(x, sharding) if isinstance(x, np.ndarray) else x, inputs)
+        with self._scope():
+            return _compiled(self, what)(params, *placed)
+
+    @contextlib.contextmanager
+    def _scope(self) -> Iterator[None]:
+        with nn.logical_axis_rules(self.rules), jax.set_mesh(self.mesh):
+            yield
+
+
+@functools.lru_cache(maxsize=32)
+def _compiled(programs: Programs, what: str | Decoding) -> Callable:
+    """One function for each scope, as the rules in force when it is traced are in the program."""
+    model = programs.model
+    if isinstance(what, Decoding):
+        make = make_beam if what.method == BEAM else make_continuing
+        return jax.jit(make(model, what, programs.stop_ids))
+    if what == _PREFILL:
+        return jax.jit(functools.partial(prefill, model))
+    if what == _SCORE:
+        return jax.jit(make_candidate_scorer(model))
+    return jax.jit(lambda params, images, mask: model.apply(as_variables(params), images, mask, method="encode_images"))
