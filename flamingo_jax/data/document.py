@@ -25,10 +25,14 @@ class Image:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Video:
-    """A clip as the bytes of its file (MP4, ...); `source` as in `Image`."""
+    """A clip as the bytes of its file (MP4, ...); `source` as in `Image`.
+
+    `span` says which seconds of the file are meant, from and to; None: all of it. Datasets do not store it.
+    """
 
     encoded: bytes
     source: str = ""
+    span: tuple[float, float] | None = None
 
 
 Item = Text | Image | Video
@@ -56,7 +60,17 @@ class Document:
         return "\n\n".join(item.text for item in self.items if isinstance(item, Text))
 
     def to_record(self) -> dict[str, Any]:
-        """The flat form that datasets store: `key`, and one entry per item in `kinds`, `payloads` and `sources`."""
+        """The flat form that datasets store: `key`, and one entry per item in `kinds`, `payloads` and `sources`.
+
+        Raises:
+          ValueError: a clip has a span, for which records have no place.
+        """
+        for item in self.items:
+            if isinstance(item, Video) and item.span is not None:
+                raise ValueError(
+                    f"document {self.key!r}: the clip {item.source!r} has a span, which records do not store: "
+                    "cut the clip out of its file first"
+                )
         names = {cls: name for name, cls in _KINDS.items()}
         return {
             "key": self.key,

@@ -41,6 +41,7 @@ def load_media(
                     size=size,
                     max_pixels=config.max_pixels,
                     rng=rng,
+                    span=item.span,
                 )
         except MediaError as error:
             raise MediaError(f"{item.source or 'a medium without a source'}: {error}") from error

@@ -1,6 +1,7 @@
 """Encoded clips to frames at a fixed rate."""
 
 import io
+import math
 from fractions import Fraction
 
 import av
@@ -15,6 +16,7 @@ CONTAINERS = "mov,matroska,avi,mpegts,mpeg,flv,asf,ogg,gif"
 name."""
 _STILLS = "png_pipe,jpeg_pipe,webp_pipe,bmp_pipe,tiff_pipe"  # clips of one frame
 _SEEK_FROM = 2.0  # seconds; a start before this is reached faster by decoding than by seeking.
+_SAME_TIME = 5e-4  # seconds; time stamps are rounded, so that closer ones count as one.
 
 
 def load_clip(
@@ -25,15 +27,24 @@ def load_clip(
     size: int,
     max_pixels: int,
     rng: np.random.Generator | None,
+    span: tuple[float, float] | None = None,
 ) -> list[Image.Image]:
     """At most `num_frames` RGB frames, `1 / frame_rate` seconds apart, each resized to a longer side of `size` pixels.
 
     The first is at a random time from which all fit (at 0 if the clip is shorter, or if `rng` is None). Each is the
     frame that a player shows at its time. Fewer come back if the clip ends earlier; at least one always does.
 
+    Args:
+      span: the seconds of the file that count as the clip, from and to (the end itself is not shown); None: all. A span
+        that begins after the last frame shows that frame.
+
     Raises:
-      MediaError: not a video, truncated or corrupt, without a frame, or of more than `max_pixels` pixels a frame.
+      MediaError: not a video, truncated or corrupt, without a frame, or of more than `max_pixels` pixels a frame; or
+        the span does not end after it begins.
     """
+    first, end = (0.0, math.inf) if span is None else span
+    if not 0 <= first < end:
+        raise MediaError(f"a clip from second {first} to second {end}")
     unit = rng.random() if rng is not None else 0.0
     try:
         with av.open(io.BytesIO(encoded), options={"format_whitelist": f"{CONTAINERS},{_STILLS}"}) as container:
@@ -44,16 +55,20 @@ def load_clip(
                 raise MediaError(
                     f"a clip of {stream.width} x {stream.height} pixels (at most {max_pixels} are decoded)"
                 )
-            start = unit * max(0.0, _seconds(container, stream) - (num_frames - 1) / frame_rate)
+            latest = min(end, _seconds(container, stream)) - (num_frames - 1) / frame_rate
+            start = first + unit * max(0.0, latest - first)
             times = [start + index / frame_rate for index in range(num_frames)]
+            times = times[:1] + [time for time in times[1:] if time < end - _SAME_TIME]
             frames = _shown_at(container, stream, times)
             images = {id(frame): _upright(frame, size) for frame in frames}
             return [images[id(frame)] for frame in frames]
     except MediaError:
         raise
-    except MemoryError:
-        raise
-    except Exception as error:  # FFmpeg's errors come as OSError, ValueError and more; here they all mean damage.
+    except Exception as error:
+        # FFmpeg's errors come as OSError, ValueError, MemoryError (a size that the file claims) and more; here they all
+        # mean damage. Python's own lack of memory does not.
+        if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
+            raise
         raise MediaError(f"a clip of {len(encoded)} bytes cannot be decoded: {error}") from error
 
 
@@ -96,8 +111,8 @@ def _walk(
             time = count * gap
         if current is None and not from_start and time > times[0]:
             return None
-        # Half a millisecond: a frame whose rounded time stamp lies just above a wanted time is the one that is meant.
-        while current is not None and len(shown) < len(times) and time > times[len(shown)] + 5e-4:
+        # A frame whose rounded time stamp lies just above a wanted time is the one that is meant.
+        while current is not None and len(shown) < len(times) and time > times[len(shown)] + _SAME_TIME:
             shown.append(current)
         if len(shown) == len(times):
             return shown

@@ -72,9 +72,7 @@ def main() -> None:
             "name one of: a run (--gin_file=...), one that was started (--workdir=...), a stored dataset (--path=...)"
         )
     (source,) = named
-    for name, sources in _MEANT_FOR.items():
-        if values[name].present and source not in sources:
-            raise ConfigError(f"--{name} does nothing with --{source}; leave it out")
+    command_line.refuse_unused(source, [name for name, sources in _MEANT_FOR.items() if source not in sources])
     made = {"gin_file": _rows_of_gin_files, "workdir": _rows_of_a_workdir, "path": _documents}[source](values)
     statistics, name, text, table = made
     folder = epath.Path(values.output)
