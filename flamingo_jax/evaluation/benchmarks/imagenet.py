@@ -1,0 +1,117 @@
+"""ImageNet-1k (ILSVRC 2012): 1,281,167 pictures of train and 50,000 of val, of 1,000 classes, as classification.
+
+A class is called by the first of its names in the release; where two classes begin alike ("cardigan", a garment and a
+dog), by all of its names. The release gives two classes (n02012849, n03126707) the single name "crane": equal texts
+are equally likely, so at most one of the two can be right.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from etils import epath
+from jaxtyping import Bool
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.evaluation.benchmarks import templates
+from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
+from flamingo_jax.evaluation.benchmarks.imagenet_files import CLASSES, TRAIN, VAL, class_names, val_classes
+from flamingo_jax.evaluation.benchmarks.release import locate
+from flamingo_jax.evaluation.benchmarks.scores import mean_score
+from flamingo_jax.evaluation.metrics.top_k import top_k
+
+_TITLE = "ImageNet-1k"
+_ROWS = 1024
+"""Items whose candidates' scores are one array at a time: those of val would be 400 MB."""
+
+
+def read(folder: epath.Path, split: str) -> list[Item]:
+    """The pictures of the split; keys are their names. Labels count the classes in the order of their WordNet ids."""
+    names = class_names(folder)
+    labels = {wnid: label for label, wnid in enumerate(names)}
+    candidates = _called(list(names.values()))
+    images = locate(folder, TRAIN if split == "train" else VAL)
+    in_folders = _class_folders(images, labels)
+    if split == "train" or in_folders:
+        if absent := [wnid for wnid in labels if wnid not in in_folders]:
+            raise ConfigError(
+                f"{images} has no folder for {len(absent)} of {len(labels)} classes, such as {absent[0]}. "
+                f"{'Unpack each n*.tar into a folder of its name.' if split == 'train' else 'Is it unpacked wholly?'}"
+            )
+        pictures = [
+            (f"{images}/{wnid}/{name}", label)
+            for wnid, label in labels.items()
+            for name in sorted(entry.name for entry in (images / wnid).iterdir() if entry.name.endswith(".JPEG"))
+        ]
+    else:
+        pictures = [(f"{images}/{name}.JPEG", labels[wnid]) for name, wnid in val_classes(folder, labels)]
+    return [_item(path, label, candidates) for path, label in pictures]
+
+
+def _item(path: str, label: int, candidates: tuple[str, ...]) -> Item:
+    name = candidates[label]
+    key = path[path.rindex("/") + 1 :].removesuffix(".JPEG")
+    return Item(
+        key=key,
+        medium=MediaFile(path),
+        prompt=templates.CAPTION,
+        answer=name,
+        references=(name,),
+        candidates=candidates,
+        label=label,
+    )
+
+
+def _class_folders(images: epath.Path, labels: Mapping[str, int]) -> set[str]:
+    """The folders of classes that are there.
+
+    Raises:
+      ConfigError: one is of a class that has no name, as with a truncated list of names.
+    """
+    found = {entry.name for entry in images.iterdir() if re.fullmatch(r"n\d{8}", entry.name)}
+    if unknown := sorted(found - labels.keys()):
+        raise ConfigError(
+            f"{images} has folders of {len(unknown)} classes that the release's list of {len(labels)} classes does not "
+            f"name, such as {unknown[0]}. Is {CLASSES.path} (or meta.mat) whole?"
+        )
+    return found
+
+
+def _called(names: Sequence[str]) -> tuple[str, ...]:
+    """What each class is called: the first of its names, or all where the first is another class's first, too."""
+    first = [name.split(",")[0].strip() for name in names]
+    lower = [name.lower() for name in first]
+    return tuple(one if lower.count(one.lower()) == 1 else name for one, name in zip(first, names, strict=True))
+
+
+def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
+    """Top-1 accuracy in percent; top-5 as a part."""
+
+    def hits(k: int) -> Bool[np.ndarray, " items"]:
+        return np.concatenate(
+            [
+                top_k(
+                    np.array([one.scores for one in predictions[start : start + _ROWS]], np.float64),
+                    np.array([item.label for item in items[start : start + _ROWS]]),
+                    k,
+                )
+                for start in range(0, len(items), _ROWS)
+            ]
+        )
+
+    result = mean_score(hits(1).astype(float).tolist())
+    return Score(result.value, result.per_item, {"top-5": 100 * float(np.mean(hits(5)))})
+
+
+BENCHMARK = Benchmark(
+    name="imagenet",
+    title=_TITLE,
+    metric="top-1 accuracy",
+    read=read,
+    score=score,
+    files={"train": (CLASSES, TRAIN), "val": (CLASSES, VAL)},
+    query_split="val",
+    dev_queries=10000,
+    support_size=32,
+    text_examples=0,
+)
