@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import absl.logging
 from absl import app, flags
@@ -48,6 +48,17 @@ def define_run_flags() -> None:
     flags.DEFINE_string(
         "workdir", None, "Folder of the run: checkpoints, metrics and reports; may be gs://.", required=True
     )
+
+
+def refuse_unused(given: str, others: Iterable[str]) -> None:
+    """Refuses flags that do nothing together with the flag `given`.
+
+    Raises:
+      ConfigError: one of `others` is on the command line.
+    """
+    for name in others:
+        if flags.FLAGS[name].present:
+            raise ConfigError(f"--{name} does nothing with --{given}; leave it out")
 
 
 class _Console(logging.Handler):

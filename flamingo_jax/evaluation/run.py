@@ -78,8 +78,8 @@ def evaluate(
         "heldout_nll_shuffled_images": shuffled.nll,
         "heldout_nll_frozen_lm": frozen_lm.nll,
         "heldout_pictures": len(cases),
-        "params_trainable": session.trainable_size,
-        "params_frozen": session.frozen_size,
+        "params_trainable": session.design.count(frozen=False),
+        "params_frozen": session.design.count(frozen=True),
         "steps": session.step,
     }
     details: dict[str, Any] = {"examples": _examples(cases, partner, config, matched, shuffled, answers, wrong_answers)}
@@ -98,9 +98,10 @@ def evaluate(
             example["attributes"] = {name: [case.attributes[name], said[name]] for name in truth.words}
 
     summary |= _training_figures(folder) | {"seconds_evaluation": time.perf_counter() - began}
+    drops = sorted(epath.Path(corpora).glob("*/drops.json")) if corpora else []
+    details["corpora"] = [str(path.resolve()) for path in drops]  # for reports that are written later
     write_whole(folder / "heldout.json", json.dumps(details, indent=1))
     write_whole(folder / "summary.json", json.dumps(summary, indent=1))
-    drops = sorted(epath.Path(corpora).glob("*/drops.json")) if corpora else []
     return write_report(folder, corpora=drops)
 
 

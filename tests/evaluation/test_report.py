@@ -363,11 +363,14 @@ def test_a_failed_write_leaves_neither_a_half_file_nor_damage(run: Path, monkeyp
     write_report(run)
     before = (run / "report.html").read_bytes()
 
-    def full(self, data, **_):
-        self.write_bytes(data[:100].encode())
+    kind = type(epath.Path(run))
+    write = kind.write_bytes
+
+    def full(self, data):
+        write(self, data[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(type(epath.Path(run)), "write_text", full)
+    monkeypatch.setattr(kind, "write_bytes", full)
     with pytest.raises(OSError, match="No space left"):
         write_report(run)
     assert (run / "report.html").read_bytes() == before

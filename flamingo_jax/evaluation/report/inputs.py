@@ -20,6 +20,7 @@ class Inputs:
       config: the resolved configuration, nested.
       summary: the run's figures by name.
       heldout: the held-out examples and the accuracies.
+      few_shot: per few-shot evaluation, its page of examples (relative to the report) and its summary.
       corpora: per `drops.json`, its content.
       notes: what could not be read, in sentences.
     """
@@ -29,12 +30,13 @@ class Inputs:
     config: dict[str, Any] | None
     summary: dict[str, Any] | None
     heldout: dict[str, Any] | None
+    few_shot: tuple[tuple[str, dict[str, Any]], ...]
     corpora: tuple[dict[str, Any], ...]
     notes: list[str]
 
 
 def read_inputs(workdir: epath.Path, corpora: Sequence[epath.PathLike]) -> Inputs:
-    """Reads the files of `workdir`, and the `drops.json` files `corpora`.
+    """Reads the files of `workdir`, and the `drops.json` files `corpora` (without any, those of the report before).
 
     Raises:
       FileNotFoundError: `workdir` is not a directory.
@@ -49,8 +51,10 @@ def read_inputs(workdir: epath.Path, corpora: Sequence[epath.PathLike]) -> Input
             metrics = read_metrics(metrics_path, notes)
         except OSError as error:
             notes.append(f"metrics.jsonl could not be read: {error}")
+    heldout = _read_object(workdir / "heldout.json", notes)
+    before = (heldout or {}).get("corpora")
     drops = []
-    for path in map(epath.Path, corpora):
+    for path in map(epath.Path, corpora or (before if isinstance(before, list) else ())):
         if not path.exists():
             notes.append(f"{path}: there is no such file, so this corpus is missing from the report.")
         elif (content := _read_object(path, notes)) is not None:
@@ -60,10 +64,20 @@ def read_inputs(workdir: epath.Path, corpora: Sequence[epath.PathLike]) -> Input
         metrics=metrics,
         config=_read_object(workdir / "config.json", notes),
         summary=_read_object(workdir / "summary.json", notes),
-        heldout=_read_object(workdir / "heldout.json", notes),
+        heldout=heldout,
+        few_shot=_few_shot(workdir, notes),
         corpora=tuple(drops),
         notes=notes,
     )
+
+
+def _few_shot(workdir: epath.Path, notes: list[str]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Of each evaluation below `evaluations/`, by benchmark, the newest checkpoint's last."""
+    found = []
+    for path in sorted(workdir.glob("evaluations/*/*/summary.json"), key=str):
+        if (content := _read_object(path, notes)) is not None:
+            found.append(("/".join((*path.parent.parts[-3:], "examples.html")), content))
+    return tuple(found)
 
 
 def _read_object(path: epath.Path, notes: list[str]) -> dict[str, Any] | None:

@@ -7,6 +7,7 @@ from etils import epath
 
 from flamingo_jax.evaluation.report.configuration import configuration
 from flamingo_jax.evaluation.report.corpora import corpora as corpora_section
+from flamingo_jax.evaluation.report.few_shot import few_shot
 from flamingo_jax.evaluation.report.gates import depth_count, gates
 from flamingo_jax.evaluation.report.headline import headline, verdict
 from flamingo_jax.evaluation.report.heldout import heldout
@@ -20,6 +21,7 @@ from flamingo_jax.html.page import page
 _CONTENTS = (
     ("glance", "At a glance"),
     ("heldout", "Examples"),
+    ("few-shot", "Few-shot"),
     ("training", "Training"),
     ("gates", "Gates"),
     ("data", "Data"),
@@ -36,13 +38,14 @@ def write_report(
 ) -> epath.Path:
     """Writes the report of a run as one HTML file that needs no other file, no network and no script.
 
-    Reads `metrics.jsonl`, `config.json`, `summary.json` and `heldout.json` from `workdir`. Each may be missing or
-    damaged: a sentence stands in its place. The file appears under its name only when it is complete.
+    Reads `metrics.jsonl`, `config.json`, `summary.json`, `heldout.json` and the summaries below `evaluations/` from
+    `workdir`. Each may be missing or damaged: a sentence stands in its place. The file appears under its name only when
+    it is complete.
 
     Args:
       workdir: the run's directory, local or `gs://`.
       path: where to write; `report.html` in `workdir` by default.
-      corpora: paths of the `drops.json` files of the run's datasets.
+      corpora: paths of the `drops.json` files of the run's datasets; those of the report before if none are given.
       max_examples: how many held-out examples are shown, the first ones of `heldout.json`.
 
     Returns:
@@ -75,6 +78,7 @@ def render(inputs: Inputs, max_examples: int) -> str:
             "main",
             headline(inputs),
             heldout(inputs, max_examples),
+            few_shot(inputs.few_shot),
             training(inputs.metrics),
             gates(inputs.metrics),
             corpora_section(inputs.corpora),

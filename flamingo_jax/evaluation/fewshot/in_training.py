@@ -1,0 +1,101 @@
+"""A few-shot evaluation in the middle of a training run, as an entry of `RunConfig.evaluations` in gin:
+
+run.RunConfig.evaluations = (@okvqa/in_training.InTraining(),)
+okvqa/in_training.InTraining.benchmark = "okvqa"
+okvqa/in_training.InTraining.data_dir = "benchmarks/okvqa"
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+
+from etils import epath
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.data.errors import MediaError
+from flamingo_jax.evaluation.benchmarks.catalog import find
+from flamingo_jax.evaluation.fewshot.asking import Asker, prediction_of
+from flamingo_jax.evaluation.fewshot.config import RANDOM, FewShotConfig
+from flamingo_jax.evaluation.fewshot.scoring import check_score
+from flamingo_jax.evaluation.fewshot.shown import explained
+from flamingo_jax.evaluation.fewshot.splits import Split, open_split
+from flamingo_jax.evaluation.fewshot.support import RandomSelection
+from flamingo_jax.inference.session import Session, trained_pixels
+from flamingo_jax.training.design import Design
+from flamingo_jax.training.evaluations import GiveUp
+from flamingo_jax.training.run import run_tokenizer
+from flamingo_jax.training.state import Params
+
+
+@dataclasses.dataclass(frozen=True)
+class InTraining:
+    """Evaluates on the DEV split, with examples drawn at random.
+
+    Attributes:
+      benchmark: its name; the paper's DEV sets are COCO, VQAv2, OK-VQA, MSVD-QA, VATEX, ImageNet and Kinetics.
+      data_dir: folder with the files of its release.
+      shots: numbers of examples; the paper's ablations have 4.
+      max_items: of the DEV queries, so many; 0: all.
+      every: updates between two evaluations.
+      batch_size: prompts at a time; over all devices.
+      dev: False: on the split that the literature reports, for sets that are no DEV sets. Choosing anything by such
+        figures spoils them.
+    """
+
+    benchmark: str
+    data_dir: str
+    shots: tuple[int, ...] = (4,)
+    max_items: int = 0
+    every: int = 10_000
+    batch_size: int = 16
+    dev: bool = True
+
+    def __post_init__(self):
+        if not isinstance(self.every, int) or self.every < 1:
+            raise ValueError(f"InTraining.every is a whole number from 1, got {self.every!r}")
+        _ = self._config  # refuses what makes no sense
+
+    @property
+    def _config(self) -> FewShotConfig:
+        return FewShotConfig(
+            shots=self.shots, seeds=(0,), max_items=self.max_items, batch_size=self.batch_size, dev=self.dev
+        )
+
+    def make(self, design: Design) -> Callable[[Params, GiveUp], Mapping[str, float]]:
+        """See `training.evaluations.Evaluation`."""
+        benchmark, config = find(self.benchmark), self._config
+        if too_many := [count for count in self.shots if count > benchmark.max_shots]:
+            raise ConfigError(
+                f"InTraining.shots of {benchmark.title} has {too_many[0]}, and its prompts have at most "
+                f"{benchmark.max_shots} examples"
+            )
+        split = open_split(benchmark, epath.Path(self.data_dir), config)
+        check_score(benchmark, split)
+        pixels = trained_pixels(design.config.mixture)
+        first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
+
+        def evaluate(params: Params, give_up: GiveUp) -> Mapping[str, float]:
+            session = dataclasses.replace(first, params=params)
+            asker = Asker(session, benchmark, split, config, RANDOM, RandomSelection(len(split.support)))
+            found = {}
+            for shots in self.shots:
+                if (value := _value(asker, split, config, shots, give_up, benchmark)) is None:
+                    return {}
+                found[f"eval/{benchmark.name}/{shots}_shots"] = value
+            return found
+
+        return evaluate
+
+
+def _value(asker: Asker, split: Split, config: FewShotConfig, shots: int, give_up: GiveUp, benchmark) -> float | None:
+    """The score; None if it was given up."""
+    predictions = []
+    size = 4 * config.batch_size
+    try:
+        for start in range(0, len(split.queries), size):
+            if give_up():
+                return None
+            places = range(start, min(start + size, len(split.queries)))
+            predictions += map(prediction_of, asker.ask(places, shots, seed=0))
+    except MediaError as error:
+        raise explained(error, benchmark.title) from error
+    return benchmark.score(split.queries, predictions).value
