@@ -20,7 +20,7 @@ from flamingo_jax.inference.prefill import Prefix, prefill
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.models.sharding import parts_of
-from flamingo_jax.parallel.rules import Rules, batch_sharding
+from flamingo_jax.parallel.rules import Rules, batch_sharding, replicated
 from flamingo_jax.training.state import Params
 
 _ENCODE, _PREFILL, _SCORE = "encode", "prefill", "score"
@@ -77,10 +77,16 @@ class Programs:
         return self._run(_SCORE, params, prefix, logits, tokens, counts)
 
     def _run(self, what: str | Decoding, params: Params, *inputs: Any) -> Any:
-        sharding = batch_sharding(self.mesh, self.rules)
-        placed = jax.tree.map(lambda x: jax.device_put(x, sharding) if isinstance(x, np.ndarray) else x, inputs)
+        placed = jax.tree.map(lambda x: self._place(x) if isinstance(x, np.ndarray) else x, inputs)
         with self._scope():
             return _compiled(self, what)(params, *placed)
+
+    def _place(self, array: np.ndarray) -> jax.Array:
+        """Rows over the mesh; of several processes all have the whole array."""
+        sharding = batch_sharding(self.mesh, self.rules)
+        if jax.process_count() == 1:
+            return jax.device_put(array, sharding)
+        return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
 
     @contextlib.contextmanager
     def _scope(self) -> Iterator[None]:
@@ -90,13 +96,17 @@ class Programs:
 
 @functools.lru_cache(maxsize=32)
 def _compiled(programs: Programs, what: str | Decoding) -> Callable:
-    """One function for each scope, as the rules in force when it is traced are in the program."""
+    """One function for each scope, as the rules in force when it is traced are in the program.
+
+    What hosts read is on all devices in the end: of several processes each needs all of it.
+    """
     model = programs.model
-    if isinstance(what, Decoding):
-        make = make_beam if what.method == BEAM else make_continuing
-        return jax.jit(make(model, what, programs.stop_ids))
     if what == _PREFILL:
         return jax.jit(functools.partial(prefill, model))
+    read = functools.partial(jax.jit, out_shardings=replicated(programs.mesh))
+    if isinstance(what, Decoding):
+        make = make_beam if what.method == BEAM else make_continuing
+        return read(make(model, what, programs.stop_ids))
     if what == _SCORE:
-        return jax.jit(make_candidate_scorer(model))
-    return jax.jit(lambda params, images, mask: model.apply(as_variables(params), images, mask, method="encode_images"))
+        return read(make_candidate_scorer(model))
+    return read(lambda params, images, mask: model.apply(as_variables(params), images, mask, method="encode_images"))

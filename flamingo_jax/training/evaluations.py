@@ -4,6 +4,8 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+import jax
+
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.state import Params
 
@@ -54,7 +56,7 @@ class Evaluations:
         for every, evaluate in self._made:
             if self._due(step, every):
                 found |= evaluate(params, give_up)
-        if found:
+        if found and jax.process_index() == 0:
             _logger.info("update %d: %s", step, ", ".join(f"{name} {value:.4g}" for name, value in found.items()))
         return found
 

@@ -1,0 +1,67 @@
+"""Few-shot evaluation in the middle of a run."""
+
+import json
+
+import pytest
+from etils import epath
+
+from flamingo_jax import config
+from flamingo_jax.config import ConfigError
+from flamingo_jax.evaluation.benchmarks.embedded_web import QUESTIONS
+from flamingo_jax.evaluation.fewshot.config import FewShotConfig
+from flamingo_jax.evaluation.fewshot.in_training import InTraining
+from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
+from flamingo_jax.inference.session import Session
+from flamingo_jax.training.loop import train
+from flamingo_jax.training.run import RunConfig
+from tests.evaluation.fewshot.in_training_program import ITEMS, STEPS, evaluated
+from tests.parallel.processes import Processes
+
+
+def figures(workdir) -> list[tuple[int, dict[str, float]]]:
+    lines = map(json.loads, (workdir / "metrics.jsonl").read_text().splitlines())
+    return [(line["step"], line["figures"]) for line in lines if line.get("event") == "evaluated"]
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_gin, tmp_path_factory):
+    """The workdir of a run in one process."""
+    workdir = tmp_path_factory.mktemp("alone")
+    train(evaluated(str(tiny_gin), str(tiny_gin.parent)), str(workdir))
+    return workdir
+
+
+def test_its_figures_are_those_of_the_checkpoint(tiny_gin, alone, tmp_path):
+    (_, first), (step, last) = figures(alone)
+    names = ["eval/embedded_web_questions/0_shots", "eval/embedded_web_questions/2_shots"]
+    assert step == STEPS and list(first) == list(last) == [*names, "eval/embedded_web_captions/1_shots"]
+    few_shot = FewShotConfig(shots=(0, 2), seeds=(0,), max_items=ITEMS, batch_size=4)
+    session = Session.open(epath.Path(alone))
+    summary = evaluate_few_shot(session, "r", QUESTIONS, str(tiny_gin.parent), few_shot, epath.Path(tmp_path))
+    assert [found["value"] for found in summary["results"]] == [last[name] for name in names]
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_does(tiny_gin, alone, tmp_path):
+    arguments = [str(tiny_gin), str(tmp_path), str(tiny_gin.parent), "data=2"]
+    with Processes(2, "tests.evaluation.fewshot.in_training_program", arguments) as processes:
+        ended = processes.finish(500)
+    assert [status for status, _, _ in ended] == [0, 0], ended
+    assert figures(tmp_path) == figures(alone)
+
+
+def test_what_is_missing_is_told_before_the_first_update(tiny_config, tmp_path):
+    with pytest.raises(ConfigError, match="the files of the release are missing|of .* files of the release"):
+        InTraining("okvqa", str(tmp_path)).make(None)
+    with pytest.raises(ConfigError, match="prompts have at most 0"):
+        InTraining("rareact", str(tmp_path), shots=(4,), dev=False).make(None)
+    with pytest.raises(ConfigError, match="there is no benchmark 'okvqb'"):
+        InTraining("okvqb", str(tmp_path)).make(None)
+
+
+def test_gin_makes_the_papers_dev_sets(tmp_path):
+    run = config.resolve(RunConfig, ["gin/runs/flamingo_3b_v5e.gin", "gin/evaluation/dev.gin"], [])
+    assert [each.benchmark for each in run.evaluations] == ["coco", "okvqa", "vqav2", "msvd_qa", "vatex"]
+    assert all(each.dev and each.shots == (4,) for each in run.evaluations)
+    again = config.from_config_dict(json.loads(config.to_json(run)))
+    assert again.evaluations == run.evaluations
