@@ -23,7 +23,7 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.benchmarks.catalog import BENCHMARKS, find
 from flamingo_jax.evaluation.fewshot.config import SELECTIONS, FewShotConfig
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
-from flamingo_jax.evaluation.fewshot.splits import DEV
+from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.evaluation.fewshot.text import table
 from flamingo_jax.evaluation.report import write_report
 from flamingo_jax.evaluation.run import evaluate
@@ -89,10 +89,10 @@ def _on_benchmark(values: flags.FlagValues) -> None:
         raise ConfigError(f"--benchmark={benchmark.name} needs --data_dir, the folder with the files of its release")
     config = _few_shot(values, benchmark)
     workdir = epath.Path(values.workdir)
+    split = open_split(benchmark, epath.Path(values.data_dir), config)
     session = Session.open(workdir)
-    split = DEV if config.dev else config.split or benchmark.query_split
-    output = epath.Path(values.output or workdir / "evaluations" / benchmark.name / f"{split}-step{session.step}")
-    summary = evaluate_few_shot(session, workdir.name, benchmark, values.data_dir, config, output)
+    output = epath.Path(values.output or workdir / "evaluations" / benchmark.name / f"{split.name}-step{session.step}")
+    summary = evaluate_few_shot(session, workdir.name, benchmark, split, config, output)
     print(table(summary))
     print(f"examples: {output / 'examples.html'}")
     if not values.output:

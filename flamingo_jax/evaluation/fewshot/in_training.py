@@ -15,7 +15,6 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.evaluation.benchmarks.catalog import find
 from flamingo_jax.evaluation.fewshot.asking import Asker, prediction_of
 from flamingo_jax.evaluation.fewshot.config import RANDOM, FewShotConfig
-from flamingo_jax.evaluation.fewshot.scoring import check_score
 from flamingo_jax.evaluation.fewshot.shown import explained
 from flamingo_jax.evaluation.fewshot.splits import Split, open_split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection
@@ -69,7 +68,6 @@ class InTraining:
                 f"{benchmark.max_shots} examples"
             )
         split = open_split(benchmark, epath.Path(self.data_dir), config)
-        check_score(benchmark, split)
         pixels = trained_pixels(design.config.mixture)
         first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
 

@@ -17,9 +17,8 @@ from flamingo_jax.evaluation.fewshot.config import RANDOM, RICES, FewShotConfig
 from flamingo_jax.evaluation.fewshot.features import features
 from flamingo_jax.evaluation.fewshot.page import RowFiles, write_page
 from flamingo_jax.evaluation.fewshot.rows import Rows
-from flamingo_jax.evaluation.fewshot.scoring import check_score
 from flamingo_jax.evaluation.fewshot.shown import explained
-from flamingo_jax.evaluation.fewshot.splits import Split, open_split
+from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.evaluation.fewshot.summary import result
 from flamingo_jax.evaluation.fewshot.support import RandomSelection, Rices, Selection
 from flamingo_jax.html.files import write_whole
@@ -31,7 +30,7 @@ _BATCHES = 4  # batches in a chunk: like prompts go together, and a kill costs n
 
 
 def evaluate_few_shot(
-    session: Session, name: str, benchmark: Benchmark, data_dir: str, config: FewShotConfig, output: epath.Path
+    session: Session, name: str, benchmark: Benchmark, split: Split, config: FewShotConfig, output: epath.Path
 ) -> Mapping[str, Any]:
     """Evaluates a model, or goes on with an evaluation that was stopped, and returns the summary.
 
@@ -41,16 +40,12 @@ def evaluate_few_shot(
 
     Args:
       name: of the model, for people.
-      data_dir: folder with the benchmark's release.
+      split: see `open_split`; it is opened before the model, which takes longer.
 
     Raises:
-      ConfigError: the release is not complete or damaged, or `output` holds an evaluation of other settings.
+      ConfigError: a picture is damaged, or `output` holds an evaluation of other settings.
     """
     session = dataclasses.replace(session, rows=config.batch_size, remembered=0)
-    split = open_split(benchmark, epath.Path(data_dir), config)
-    referenced = any(item.references for item in split.queries)
-    if referenced:
-        check_score(benchmark, split)
     shots = _shots(benchmark, split, config)
     settings = _settings(session, benchmark, split, config)
     _check_settings(output, settings)
@@ -59,17 +54,17 @@ def evaluate_few_shot(
     results, baselines, files = [], [], []
     try:
         for selection, blind in _ways(config):
-            asker = Asker(
-                session, benchmark, split, config, selection, _select(selection, session, split, output), blind
-            )
+            way, select = "blind" if blind else selection, _select(selection, session, split, output)
+            asker = Asker(session, benchmark, split, config, selection, select, blind)
             for count in shots:
                 rows = {
-                    seed: _asked(asker, output, "blind" if blind else selection, count, seed, split, config)
+                    seed: _asked(asker, output, way, count, seed, split, config)
                     for seed in _seeds(benchmark, config, count, selection)
                 }
+                files += [] if blind else [each.path for each in rows.values()]
                 predictions = {seed: [*map(prediction_of, each.rows)] for seed, each in rows.items()}
-                if not referenced:
-                    _write_server_answers(output, benchmark, split, predictions, selection, count)
+                if not split.referenced:
+                    _write_server_answers(output, benchmark, split, predictions, way, count)
                     continue
                 scores = {seed: benchmark.score(split.queries, each) for seed, each in predictions.items()}
                 _share(rows, scores)
@@ -78,7 +73,6 @@ def evaluate_few_shot(
                     baselines.append({"name": "blind", **found})
                 else:
                     results.append(found)
-                    files += [each.path for each in rows.values()]
     except MediaError as error:
         raise explained(error, benchmark.title) from error
     summary = {
@@ -92,7 +86,7 @@ def evaluate_few_shot(
         "items": len(split.queries),
         "support_items": len(split.support),
         "missing": split.missing,
-        "references": referenced,
+        "references": split.referenced,
         "results": results,
         "baselines": baselines,
     }
@@ -188,13 +182,13 @@ def _write_server_answers(
     benchmark: Benchmark,
     split: Split,
     predictions: Mapping[int, list[Prediction]],
-    selection: str,
+    way: str,
     shots: int,
 ) -> None:
     if benchmark.server_answers is None:
         raise ConfigError(f"{benchmark.title}: split {split.name!r} has no references and no evaluation server")
     (output / "server").mkdir(exist_ok=True)
     for seed, each in predictions.items():
-        path = output / "server" / f"{selection}-{shots}-{seed}.json"
+        path = output / "server" / f"{way}-{shots}-{seed}.json"
         write_whole(path, json.dumps(benchmark.server_answers(split.queries, each)))
         _logger.info("%s: the references of split %s are kept back; hand in %s", benchmark.title, split.name, path)

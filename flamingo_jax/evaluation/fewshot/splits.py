@@ -11,6 +11,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item
 from flamingo_jax.evaluation.benchmarks.release import check_media, require
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
+from flamingo_jax.evaluation.fewshot.scoring import check_score
 
 _SEED = 2022  # of the DEV cut and of the support set: the same in every evaluation
 DEV = "dev"
@@ -32,12 +33,18 @@ class Split:
     support: Sequence[Item]
     missing: int
 
+    @property
+    def referenced(self) -> bool:
+        """Whether there is anything to score answers by; the references of some splits are kept back."""
+        return any(item.references for item in self.queries)
+
 
 def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) -> Split:
     """Reads a benchmark's items.
 
     Raises:
-      ConfigError: files of the release are missing or damaged, or it has no such split.
+      ConfigError: files of the release are missing or damaged, it has no such split, or a package that its metric needs
+        is not installed.
     """
     if config.dev and not benchmark.dev_queries:
         raise ConfigError(f"{benchmark.title} is not one of the paper's DEV sets: evaluate it without --dev")
@@ -64,7 +71,10 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
     if not queries:
         raise ConfigError(f"{benchmark.title}: nothing to ask about in split {name!r} of {folder}")
     support = _support(pool, queries, benchmark.support_size)
-    return Split(name, _some(queries, config.max_items), support, missing)
+    split = Split(name, _some(queries, config.max_items), support, missing)
+    if split.referenced:
+        check_score(benchmark, split.queries)
+    return split
 
 
 def _cut(items: Sequence[Item], count: int) -> tuple[list[Item], list[Item]]:

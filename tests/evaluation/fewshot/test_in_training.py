@@ -11,6 +11,7 @@ from flamingo_jax.evaluation.benchmarks.embedded_web import QUESTIONS
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.in_training import InTraining
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
+from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.inference.session import Session
 from flamingo_jax.training.loop import train
 from flamingo_jax.training.run import RunConfig
@@ -37,7 +38,8 @@ def test_its_figures_are_those_of_the_checkpoint(tiny_gin, alone, tmp_path):
     assert step == STEPS and list(first) == list(last) == [*names, "eval/embedded_web_captions/1_shots"]
     few_shot = FewShotConfig(shots=(0, 2), seeds=(0,), max_items=ITEMS, batch_size=4)
     session = Session.open(epath.Path(alone))
-    summary = evaluate_few_shot(session, "r", QUESTIONS, str(tiny_gin.parent), few_shot, epath.Path(tmp_path))
+    split = open_split(QUESTIONS, epath.Path(tiny_gin.parent), few_shot)
+    summary = evaluate_few_shot(session, "r", QUESTIONS, split, few_shot, epath.Path(tmp_path))
     assert [found["value"] for found in summary["results"]] == [last[name] for name in names]
 
 
@@ -51,7 +53,7 @@ def test_two_processes_find_what_one_does(tiny_gin, alone, tmp_path):
 
 
 def test_what_is_missing_is_told_before_the_first_update(tiny_config, tmp_path):
-    with pytest.raises(ConfigError, match="the files of the release are missing|of .* files of the release"):
+    with pytest.raises(ConfigError, match="files of the release are missing"):
         InTraining("okvqa", str(tmp_path)).make(None)
     with pytest.raises(ConfigError, match="prompts have at most 0"):
         InTraining("rareact", str(tmp_path), shots=(4,), dev=False).make(None)

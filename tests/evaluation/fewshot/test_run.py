@@ -27,6 +27,12 @@ from tests.evaluation.fewshot.test_prompts import RELEASES, write_release
 QUICK = FewShotConfig(shots=(0, 4), seeds=(0,), max_items=4, batch_size=4)
 
 
+def evaluated(session, benchmark, folder, config, output):
+    """The summary."""
+    split = open_split(benchmark, epath.Path(folder), config)
+    return evaluate_few_shot(session, "tiny", benchmark, split, config, output)
+
+
 def rows(output) -> list[dict]:
     paths = sorted((output / "rows").iterdir())
     return [json.loads(line) for path in paths for line in path.read_text().splitlines()]
@@ -39,7 +45,7 @@ def test_every_benchmark_from_its_files_to_a_page(name, session, tmp_path):
     output = epath.Path(tmp_path) / "out"
     # A dialogue has a hundred candidates.
     config = dataclasses.replace(QUICK, max_items=1, batch_size=1) if name == "visdial" else QUICK
-    summary = evaluate_few_shot(session, "tiny", benchmark, str(tmp_path / "release"), config, output)
+    summary = evaluated(session, benchmark, tmp_path / "release", config, output)
     assert json.loads((output / "summary.json").read_text()) == summary
     shots = [count for count in (0, 4) if count <= benchmark.max_shots]
     assert [found["shots"] for found in summary["results"]] == shots and summary["references"]
@@ -108,7 +114,7 @@ def test_rices_shows_the_pictures_that_are_most_alike(session, tmp_path):
             PillowImage.new("RGB", (64, 64), colour).save(path)
     config = dataclasses.replace(QUICK, shots=(4,), selections=("rices",))
     output = epath.Path(tmp_path) / "out"
-    evaluate_few_shot(session, "tiny", BENCHMARKS["okvqa"], str(tmp_path / "release"), config, output)
+    evaluated(session, BENCHMARKS["okvqa"], tmp_path / "release", config, output)
     support = json.loads((output / "support.json").read_text())
     twins = {str(query): str(example) for _, query, example in zip(colours, val, train, strict=False)}
     compared = [row for row in rows(output) if row["media"]["path"] in twins]
@@ -121,7 +127,7 @@ def test_answers_of_a_split_without_references_are_for_the_server(session, tmp_p
     write_release("vqav2", tmp_path / "release")
     config = dataclasses.replace(QUICK, shots=(0,), split="test-dev", decoding=Decoding(max_new_tokens=2))
     output = epath.Path(tmp_path) / "out"
-    summary = evaluate_few_shot(session, "tiny", BENCHMARKS["vqav2"], str(tmp_path / "release"), config, output)
+    summary = evaluated(session, BENCHMARKS["vqav2"], tmp_path / "release", config, output)
     assert not summary["references"] and not summary["results"]
     (path,) = (output / "server").iterdir()
     handed_in = json.loads(path.read_text())
@@ -132,10 +138,10 @@ def test_other_settings_need_another_folder(session, tmp_path):
     write_release("hateful_memes", tmp_path / "release")
     output = epath.Path(tmp_path) / "out"
     config = dataclasses.replace(QUICK, shots=(0,))
-    arguments = (session, "tiny", BENCHMARKS["hateful_memes"], str(tmp_path / "release"))
-    evaluate_few_shot(*arguments, config, output)
+    arguments = (session, BENCHMARKS["hateful_memes"], tmp_path / "release")
+    evaluated(*arguments, config, output)
     with pytest.raises(ConfigError, match=r"other settings \(batch_size 4, now 2\): give another --output"):
-        evaluate_few_shot(*arguments, dataclasses.replace(config, batch_size=2), output)
+        evaluated(*arguments, dataclasses.replace(config, batch_size=2), output)
 
 
 def test_a_damaged_picture_is_named(session, tmp_path):
@@ -143,9 +149,7 @@ def test_a_damaged_picture_is_named(session, tmp_path):
     for picture in (tmp_path / "release" / "img").iterdir():
         picture.write_bytes(picture.read_bytes()[:40])
     with pytest.raises(ConfigError, match=r"img/\d+\.png: .*damaged: fetch it again"):
-        evaluate_few_shot(
-            session, "tiny", BENCHMARKS["hateful_memes"], str(tmp_path / "release"), QUICK, epath.Path(tmp_path / "o")
-        )
+        evaluated(session, BENCHMARKS["hateful_memes"], tmp_path / "release", QUICK, epath.Path(tmp_path / "o"))
 
 
 def test_the_score_is_of_what_was_said(session, tmp_path):
@@ -154,7 +158,7 @@ def test_the_score_is_of_what_was_said(session, tmp_path):
     output = epath.Path(tmp_path) / "out"
     benchmark = dataclasses.replace(BENCHMARKS["vqav2"], max_new_tokens=3)
     config = dataclasses.replace(QUICK, shots=(0,), seeds=(0, 1, 2))
-    summary = evaluate_few_shot(session, "tiny", benchmark, str(tmp_path / "release"), config, output)
+    summary = evaluated(session, benchmark, tmp_path / "release", config, output)
     split = open_split(benchmark, epath.Path(tmp_path) / "release", config)
     values = []
     for seed in range(3):
