@@ -54,6 +54,7 @@ flags.DEFINE_bool("per_token", False, "Rank answers by log-likelihood per token.
 flags.DEFINE_bool("blind", False, "Ask once more with no image seen.")
 flags.DEFINE_bool("skip_missing", False, "Leave out items whose image is not there.")
 flags.DEFINE_string("output", "", "Folder to write into; below the workdir if empty.")
+flags.DEFINE_integer("step", 0, "Of the checkpoint; the newest if it is not given.", lower_bound=0)
 # On held-out documents.
 flags.DEFINE_string("dataset", "", "Dataset of the run's mixture, such as m3w.")
 flags.DEFINE_string("split", "validation", "Split of held-out documents.")
@@ -65,7 +66,7 @@ flags.DEFINE_integer("max_new_tokens", 32, "Tokens of each caption, at most.", l
 _OF_DATASET = ("split", "truth", "corpora", "max_cases", "max_new_tokens")
 _OF_BENCHMARK = (
     *("data_dir", "shots", "seeds", "support", "dev", "query_split", "max_items", "batch_size", "beams"),
-    *("length_penalty", "answer_tokens", "permutations", "per_token", "blind", "skip_missing", "output"),
+    *("length_penalty", "answer_tokens", "permutations", "per_token", "blind", "skip_missing", "output", "step"),
 )
 
 
@@ -90,7 +91,7 @@ def _on_benchmark(values: flags.FlagValues) -> None:
     config = _few_shot(values, benchmark)
     workdir = epath.Path(values.workdir)
     split = open_split(benchmark, epath.Path(values.data_dir), config)
-    session = Session.open(workdir)
+    session = Session.open(workdir, values.step if values["step"].present else None)
     output = epath.Path(values.output or workdir / "evaluations" / benchmark.name / f"{split.name}-step{session.step}")
     summary = evaluate_few_shot(session, workdir.name, benchmark, split, config, output)
     print(table(summary))
@@ -100,13 +101,15 @@ def _on_benchmark(values: flags.FlagValues) -> None:
 
 
 def _few_shot(values: flags.FlagValues, benchmark: Benchmark) -> FewShotConfig:
-    length = values.answer_tokens or benchmark.max_new_tokens
-    if values.beams > 1:
-        decoding = Decoding(BEAM, length, beams=values.beams, length_penalty=values.length_penalty)
-    elif values["length_penalty"].present:
-        raise ConfigError("--length_penalty is for beam search, and --beams=1 is greedy: leave one of them out")
-    else:
-        decoding = Decoding(max_new_tokens=length)
+    decoding = None
+    if any(values[name].present for name in ("beams", "length_penalty", "answer_tokens")):
+        length = values.answer_tokens or benchmark.max_new_tokens
+        if values.beams > 1:
+            decoding = Decoding(BEAM, length, beams=values.beams, length_penalty=values.length_penalty)
+        elif values["length_penalty"].present:
+            raise ConfigError("--length_penalty is for beam search, and --beams=1 is greedy: leave one of them out")
+        else:
+            decoding = Decoding(max_new_tokens=length)
     try:
         return FewShotConfig(
             shots=_numbers(values, "shots"),

@@ -68,7 +68,12 @@ def test_a_bug_shows_its_traceback_and_a_stray_argument_is_refused():
     [
         (["train", "--workdr=run"], ["flag 'workdr'"]),
         (["plan", "--topology=v4:2x2x1", "--slices=two"], ["flag --slices=two"]),
-        (["evaluate"], ["--workdir must have a value", "--dataset must have a value"]),
+        (["evaluate"], ["--workdir must have a value"]),
+        (["evaluate", "--workdir=run"], ["name one of", "--benchmark", "--dataset"]),
+        (["evaluate", "--workdir=run", "--dataset=m3w", "--shots=4"], ["--shots does nothing with --dataset"]),
+        (["evaluate", "--workdir=run", "--benchmark=okvqb"], ["no benchmark 'okvqb'"]),
+        (["evaluate", "--workdir=run", "--benchmark=okvqa"], ["needs --data_dir"]),
+        (["evaluate", "--workdir=run", "--benchmark=okvqa", "--data_dir=x", "--shots=a"], ["whole numbers"]),
         (["generate", "--workdir"], ["flag --workdir"]),
     ],
     ids=lambda words: words[0],

@@ -73,7 +73,12 @@ def test_files_are_read_in_order_and_include_others(gin_file):
 def test_the_projects_runs_resolve_and_survive_saving(path, monkeypatch):
     monkeypatch.chdir(ROOT)  # their includes are relative to the root
     run = config.resolve(RunConfig, [str(path)], [])
-    own = {"quickstart": 3, "open_web": 3, "finetune_480": 1}  # the others are of the paper's mixture
+    own = {
+        "quickstart": 3,
+        "open_web": 3,
+        "finetune_480": 1,
+        "openflamingo_smollm2_dinov2": 2,
+    }  # the others are of the paper's mixture
     assert len(run.mixture.datasets) == own.get(path.stem, 4)
     saved = config.to_config_dict(run)
     assert isinstance(saved, ml_collections.ConfigDict)

@@ -16,6 +16,7 @@ from flamingo_jax.inference.beam import make_beam
 from flamingo_jax.inference.candidates import make_candidate_scorer
 from flamingo_jax.inference.continuing import Continuations, make_continuing
 from flamingo_jax.inference.decoding import BEAM, Decoding
+from flamingo_jax.inference.pooling import pooled_features
 from flamingo_jax.inference.prefill import Prefix, prefill
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.models.quantized import as_variables
@@ -23,7 +24,7 @@ from flamingo_jax.models.sharding import parts_of
 from flamingo_jax.parallel.rules import Rules, batch_sharding, replicated
 from flamingo_jax.training.state import Params
 
-_ENCODE, _PREFILL, _SCORE = "encode", "prefill", "score"
+_ENCODE, _POOL, _PREFILL, _SCORE = "encode", "pool", "prefill", "score"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,15 @@ class Programs:
     ) -> Float[np.ndarray, "count latents visual_width"]:
         """Visual tokens of pictures or clips."""
         return np.asarray(self._run(_ENCODE, params, images, frame_mask))
+
+    def pooled(
+        self,
+        params: Params,
+        images: UInt8[np.ndarray, "count frames size size 3"],
+        frame_mask: Bool[np.ndarray, "count frames"],
+    ) -> Float[np.ndarray, "count width"]:
+        """The vision encoder's output, see `pooled_features`."""
+        return np.asarray(self._run(_POOL, params, images, frame_mask))
 
     def continued(self, params: Params, prompts: Mapping[str, np.ndarray], decoding: Decoding) -> Continuations:
         """What follows prompts, see `prefill.Prompts`."""
@@ -107,6 +117,8 @@ def _compiled(programs: Programs, what: str | Decoding) -> Callable:
     if isinstance(what, Decoding):
         make = make_beam if what.method == BEAM else make_continuing
         return read(make(model, what, programs.stop_ids))
+    if what == _POOL:
+        return read(functools.partial(pooled_features, model))
     if what == _SCORE:
         return read(make_candidate_scorer(model))
     return read(lambda params, images, mask: model.apply(as_variables(params), images, mask, method="encode_images"))

@@ -10,6 +10,7 @@ from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.tokenizer import IMAGE_TAG, Tokenizer
 
 EOC_TAG = "<EOC>"
+_BEFORE = "Answer:"  # what candidates follow, as good as any other word
 _TAGS = re.compile(f"({re.escape(IMAGE_TAG)}|{re.escape(EOC_TAG)})")
 
 
@@ -56,7 +57,11 @@ def tokenize_candidate(text: str, tokenizer: Tokenizer, end_of_chunk: bool) -> l
     """
     if _TAGS.search(text):
         raise PromptError(f"the candidate {text[:60]!r} has a tag: candidates are plain text")
-    tokens = [*tokenizer.encode(text), *([tokenizer.eoc_id] if end_of_chunk else [])]
+    # Within a text, and not at its beginning, where some tokenizers put a space of their own (SentencePiece's "▁").
+    before, together = tokenizer.encode(_BEFORE), tokenizer.encode(_BEFORE + text)
+    follows = together[: len(before)] == before
+    tokens = together[len(before) :] if follows else tokenizer.encode(text)
+    tokens = [*tokens, *([tokenizer.eoc_id] if end_of_chunk else [])]
     if not tokens:
         raise PromptError("a candidate is empty: there is nothing to score")
     return tokens

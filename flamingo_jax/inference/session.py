@@ -8,13 +8,17 @@ from collections.abc import Mapping, Sequence
 import jax
 import numpy as np
 from etils import epath
+from jaxtyping import Float
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import DatasetConfig
+from flamingo_jax.data.document import Image, Video
+from flamingo_jax.data.media import load_media
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.tokenizer import Tokenizer
 from flamingo_jax.inference.batches import Batches, Prompt
+from flamingo_jax.inference.buckets import batch_rows
 from flamingo_jax.inference.candidates import Candidates, parts
 from flamingo_jax.inference.continuing import RANDOM_KEYS
 from flamingo_jax.inference.decoding import DEFAULT, Decoding
@@ -82,8 +86,8 @@ class Session:
     remembered: int = 2**31
 
     @classmethod
-    def open(cls, workdir: epath.Path) -> "Session":
-        """Loads the frozen weights and the newest checkpoint of a workdir.
+    def open(cls, workdir: epath.Path, step: int | None = None) -> "Session":
+        """Loads the frozen weights and a checkpoint of a workdir, the newest if no `step` is given.
 
         Raises:
           ConfigError, CheckpointError, WeightsError, TokenizerError: what is missing or does not fit.
@@ -92,9 +96,12 @@ class Session:
         tokenizer = run_tokenizer(run)  # before the weights, which take long
         setup = set_up(Design.make(run), resumed=True)
         with Checkpoints(epath.Path(workdir), run.checkpoints, read_only=True) as checkpoints:
-            step = checkpoints.latest
-            if step is None:
+            if not checkpoints.steps:
                 raise ConfigError(f"{workdir} has no complete checkpoint yet: train first")
+            step = checkpoints.latest if step is None else step
+            if step not in checkpoints.steps:
+                known = ", ".join(map(str, checkpoints.steps))
+                raise ConfigError(f"{workdir} has no checkpoint of step {step}, but of {known}")
             state = checkpoints.restore(step, setup.design.state, setup.fingerprint).state
         params = merge(state.params, setup.frozen)
         return cls(setup.design, params, tokenizer, step, trained_pixels(run.mixture))
@@ -118,6 +125,23 @@ class Session:
           MediaError: a file cannot be decoded; the message names it.
         """
         return self._encoder(media)
+
+    def pooled_features(
+        self, media: Sequence[Image | Video], rows: int, frames: int
+    ) -> Float[np.ndarray, "media encoder_width"]:
+        """Features of pictures and clips by the frozen encoder, see `pooling`.
+
+        Args:
+          rows: of the batch, which is filled up to as many.
+          frames: of each clip.
+
+        Raises:
+          MediaError: as `encode_media`.
+        """
+        count = batch_rows(rows, rows, self._programs.parts)
+        pixels = dataclasses.replace(self.pixels, num_frames=frames)
+        images, mask = load_media(media, count, pixels, None)
+        return self._programs.pooled(self.params, images, mask)[: len(media)]
 
     def answer(
         self,

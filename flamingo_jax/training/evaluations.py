@@ -12,14 +12,15 @@ from flamingo_jax.training.state import Params
 _logger = logging.getLogger(__name__)
 
 GiveUp = Callable[[], bool]
-"""Whether an evaluation should end at once, without figures: the run was asked to stop."""
+"""Whether an evaluation should end at once, without figures: the run is to stop. All processes must ask alike."""
 
 
 class Evaluation(Protocol):
     """An entry of `RunConfig.evaluations`: a configuration that makes a function of the parameters.
 
     Attributes:
-      every: updates between two evaluations; the last update is evaluated too.
+      every: updates between two evaluations; the last update is evaluated too. One that is cut short by the end of the
+        process is not made again: the run was saved before it, so it can be made from the checkpoint.
     """
 
     every: int

@@ -17,6 +17,7 @@ from etils import epath
 
 from flamingo_jax.data.mixture import Mixture
 from flamingo_jax.data.stream import BatchStream
+from flamingo_jax.parallel.hosts import any_of
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.evaluations import Evaluations
 from flamingo_jax.training.freezing import merge, summary
@@ -106,9 +107,6 @@ def train(
         batches = stack.enter_context(BatchStream(mixture, position.data_step, rows.rows))
         clock.begin()
 
-        def give_up() -> bool:  # of several processes none may stop alone
-            return interrupt.requested and jax.process_count() == 1
-
         def save() -> None:
             log.flush()  # what a checkpoint holds is logged
             log.event("saved", position.step, seconds=keeper.save(state, position))
@@ -116,7 +114,8 @@ def train(
 
         stop, idle = False, Idle()
         while position.step < config.steps and not stop:
-            batch, waited = batches.timed(give_up)
+            # Of several processes none may stop alone.
+            batch, waited = batches.timed(lambda: interrupt.requested and jax.process_count() == 1)
             if batch is None:  # it was asked to stop, and the data may stay away for long
                 if not guard.flush():
                     save()
@@ -130,14 +129,11 @@ def train(
             stop = sums.stop
             idle = log.record(position.step, metrics, sums, position.seen, waited, tuple(batch), given)
             back = guard.record(position.step, position.data_step - 1, metrics, sums)
-            if evaluations.due(position.step):
-                with clock.phase("evaluate"):
-                    found = evaluations(position.step, merge(state.params, setup.frozen), give_up)
-                log.evaluated(position.step, found)
             if lease:
                 lease.check()
             keeper.check()
-            if keeper.due(position.step) or sums.save or stop or position.step == config.steps:
+            evaluates = evaluations.due(position.step)  # what takes long begins when all is saved
+            if keeper.due(position.step) or sums.save or stop or evaluates or position.step == config.steps:
                 back = guard.flush() or back
                 if not back:
                     save()
@@ -145,6 +141,11 @@ def train(
                 guard.check_roll_back(position)
                 state, position = keeper.roll_back(state, position, log.event)
                 guard.forget()
+            elif evaluates and not stop:
+                with clock.phase("evaluate"):
+                    params = merge(state.params, setup.frozen)
+                    found = evaluations(position.step, params, lambda: any_of(interrupt.requested))
+                log.evaluated(position.step, found)
         log.flush()
         keeper.wait()
         if position.step == config.steps:

@@ -20,6 +20,9 @@ def write_run(workdir: epath.Path, config: RunConfig, step: int) -> None:
       OSError: it cannot be written.
     """
     path, text = workdir / FILE, to_json(config)
+    for end in _ends(workdir):
+        if end > step:  # of updates that are given up, or of another run that was here
+            (workdir / f"config_until_{end}.json").unlink(missing_ok=True)
     if path.exists() and step and (before := path.read_text()) != text:
         earlier = workdir / f"config_until_{step}.json"
         if not earlier.exists():  # a start that made no update may have left it
@@ -48,7 +51,11 @@ def read_run(workdir: epath.Path, step: int | None = None) -> RunConfig:
 
 def _of_update(workdir: epath.Path, step: int) -> epath.Path:
     """The first of the earlier configurations that was still in use, or the newest."""
-    names = [path.name for path in workdir.iterdir()] if workdir.exists() else []
-    ends = sorted(int(match[1]) for name in names if (match := _EARLIER.fullmatch(name)))
-    end = next((end for end in ends if step <= end), None)
+    end = next((end for end in _ends(workdir) if step <= end), None)
     return workdir / (FILE if end is None else f"config_until_{end}.json")
+
+
+def _ends(workdir: epath.Path) -> list[int]:
+    """The last updates of the earlier configurations, ascending."""
+    names = [path.name for path in workdir.iterdir()] if workdir.exists() else []
+    return sorted(int(match[1]) for name in names if (match := _EARLIER.fullmatch(name)))

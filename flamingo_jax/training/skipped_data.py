@@ -7,7 +7,7 @@ import jax
 from etils import epath
 
 from flamingo_jax.html.files import write_whole
-from flamingo_jax.parallel.hosts import of_first
+from flamingo_jax.parallel.hosts import any_of, of_first
 from flamingo_jax.training.checkpoint_errors import CheckpointError
 from flamingo_jax.training.position import Position
 
@@ -37,7 +37,13 @@ class SkippedData:
 
     def after(self, position: Position) -> Position:
         """Where to go on from a checkpoint. All processes must call it: the first one's file counts."""
-        entry = self._read().get(str(position.step), {}) if jax.process_index() == 0 else {}
+        entry, error = {}, None
+        try:
+            entry = self._read().get(str(position.step), {}) if jax.process_index() == 0 else {}
+        except CheckpointError as raised:
+            error = raised
+        if any_of(error is not None):  # so that none waits for the first process
+            raise error or CheckpointError(f"{self._path} is damaged: the first process says more")
         # A later checkpoint of the same number may be further than an earlier rollback.
         further = {name: max(value, entry.get(name, 0)) for name, value in _numbers(position).items()}
         return dataclasses.replace(position, **{name: of_first(value) for name, value in further.items()})

@@ -160,7 +160,9 @@ class StepLog(SilentLog):
         self._writer.event(name, step, **facts)
 
     def evaluated(self, step: int, figures: Mapping[str, float]) -> None:
-        """An event of its own, after the metrics of `step`, and curves in TensorBoard."""
+        """An event of its own, after the metrics of `step`, and curves in TensorBoard; nothing if it was given up."""
+        if not figures:
+            return
         self.flush()
         self._writer.event("evaluated", step, figures=dict(figures))
         self._writer.curves(step, figures)

@@ -138,6 +138,7 @@ def test_a_classifier_of_the_users_own(tmp_path, capsys):
     assert "no.such" in error and len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_build_run_again_ends_with_the_same_dataset(tmp_path):
     write_site(tmp_path / "site", 8)
     arguments = ["--input", tmp_path / "site", "--output"]

@@ -33,6 +33,7 @@ def compare(report: dict, rules: str) -> None:
         assert len(set(here[name])) > 4  # or the comparison would say little
 
 
+@pytest.mark.slow
 def test_eight_devices_answer_as_one_and_share_prompts_and_cache(tiny_gin):
     report = run(tiny_gin, ["beam"], "fsdp_tensor")
     compare(report, "fsdp_tensor")

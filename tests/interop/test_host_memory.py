@@ -21,6 +21,7 @@ def load(count: int, folder) -> list[dict]:
     return [json.loads(out.splitlines()[-1]) for _, out, _ in ended]
 
 
+@pytest.mark.slow
 def test_four_hosts_hold_a_quarter_each(tmp_path):
     total, largest = write_checkpoint(tmp_path / "in", LANGUAGE, 100_000_000)
     assert total > 290_000_000 and largest < 17_000_000

@@ -39,3 +39,5 @@ def test_each_update_has_the_configuration_it_was_made_by(tmp_path):
     made_by = {step: read_run(workdir, step).steps - first.steps for step in (1, 5, 6, 12, 13, 99)}
     assert made_by == {1: 0, 5: 0, 6: 1, 12: 1, 13: 2, 99: 2}
     assert read_run(workdir).steps == third.steps
+    write_run(workdir, first, 0)  # a run that begins anew
+    assert read_run(workdir, 5).steps == first.steps and len(list(workdir.iterdir())) == 1

@@ -109,6 +109,7 @@ class Benchmark:
       text_examples: how many examples, without their images, a prompt of 0 shots begins with (paper: 2, and none in
         close-ended tasks).
       partial: clips of it have gone from the web since its release, so missing ones are no mistake of the user.
+      note: what a reader of the figures must know, such as that published ones are of another split.
       server_answers: (items, predictions) -> what the evaluation server takes as a JSON file, for splits whose
         references are kept back; None: there is no such split.
     """
@@ -128,4 +129,5 @@ class Benchmark:
     max_shots: int = 32
     text_examples: int = 2
     partial: bool = False
+    note: str = ""
     server_answers: Callable[[Sequence[Item], Sequence[Prediction]], Any] | None = None

@@ -20,7 +20,7 @@ from flamingo_jax.evaluation.benchmarks.release import locate
 from flamingo_jax.evaluation.benchmarks.scores import mean_score
 from flamingo_jax.evaluation.metrics.top_k import top_k
 
-_TITLE = "ImageNet-1k"
+_TITLE = "ImageNet"
 _ROWS = 1024
 """Items whose candidates' scores are one array at a time: those of val would be 400 MB."""
 

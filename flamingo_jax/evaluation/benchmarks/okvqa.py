@@ -14,7 +14,7 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Predic
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
 from flamingo_jax.evaluation.metrics.okvqa import okvqa_accuracy
 
-_TITLE = "OKVQA"
+_TITLE = "OK-VQA"
 _IMAGES = {"train": coco_images.TRAIN, "val": coco_images.VAL}
 
 

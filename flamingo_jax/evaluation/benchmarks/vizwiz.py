@@ -79,6 +79,7 @@ def _images(split: str) -> ReleaseFile:
 BENCHMARK = Benchmark(
     name="vizwiz",
     title=_TITLE,
+    note="The published figures are of test-dev, whose references are kept back.",
     metric="VQA accuracy",
     read=read,
     score=score,

@@ -57,6 +57,7 @@ def _files(split: str) -> tuple[ReleaseFile, ...]:
 BENCHMARK = Benchmark(
     name="vqav2",
     title=_TITLE,
+    note="The published figures are of test-dev, whose references are kept back.",
     metric="VQA accuracy",
     read=read,
     score=score,

@@ -38,6 +38,7 @@ class InTraining:
       batch_size: prompts at a time; over all devices.
       dev: False: on the split that the literature reports, for sets that are no DEV sets. Choosing anything by such
         figures spoils them.
+      skip_missing: whether items whose image is not there are left out.
     """
 
     benchmark: str
@@ -47,6 +48,7 @@ class InTraining:
     every: int = 10_000
     batch_size: int = 16
     dev: bool = True
+    skip_missing: bool = False
 
     def __post_init__(self):
         if not isinstance(self.every, int) or self.every < 1:
@@ -56,7 +58,12 @@ class InTraining:
     @property
     def _config(self) -> FewShotConfig:
         return FewShotConfig(
-            shots=self.shots, seeds=(0,), max_items=self.max_items, batch_size=self.batch_size, dev=self.dev
+            shots=self.shots,
+            seeds=(0,),
+            dev=self.dev,
+            max_items=self.max_items,
+            batch_size=self.batch_size,
+            skip_missing=self.skip_missing,
         )
 
     def make(self, design: Design) -> Callable[[Params, GiveUp], Mapping[str, float]]:

@@ -11,15 +11,16 @@ from tqdm import tqdm
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.errors import MediaError
-from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Prediction, Score
-from flamingo_jax.evaluation.fewshot.asking import Asker, decoding_of, medium_facts, prediction_of
+from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
+from flamingo_jax.evaluation.fewshot.asking import Asker, medium_facts
 from flamingo_jax.evaluation.fewshot.config import RANDOM, RICES, FewShotConfig
 from flamingo_jax.evaluation.fewshot.features import features
 from flamingo_jax.evaluation.fewshot.page import RowFiles, write_page
+from flamingo_jax.evaluation.fewshot.results import BLIND, Results, Setting
 from flamingo_jax.evaluation.fewshot.rows import Rows
+from flamingo_jax.evaluation.fewshot.settings import check, settings
 from flamingo_jax.evaluation.fewshot.shown import explained
 from flamingo_jax.evaluation.fewshot.splits import Split
-from flamingo_jax.evaluation.fewshot.summary import result
 from flamingo_jax.evaluation.fewshot.support import RandomSelection, Rices, Selection
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.inference.session import Session
@@ -36,7 +37,8 @@ def evaluate_few_shot(
 
     In `output` stand afterwards: `summary.json`; `examples.html`; `rows/`, every prompt and answer as JSON lines;
     `support.json`, where the examples' images are; and for splits whose references are kept back `server/`, the files
-    for the evaluation server.
+    for the evaluation server. The summary is of all that was asked in this folder, and is written anew each time a
+    number of shots is done.
 
     Args:
       name: of the model, for people.
@@ -46,60 +48,67 @@ def evaluate_few_shot(
       ConfigError: a picture is damaged, or `output` holds an evaluation of other settings.
     """
     session = dataclasses.replace(session, rows=config.batch_size, remembered=0)
-    shots = _shots(benchmark, split, config)
-    settings = _settings(session, benchmark, split, config)
-    _check_settings(output, settings)
+    common = settings(session, benchmark, split, config)
+    check(output, common)
     support = {item.key: medium_facts(item) for item in split.support}
     write_whole(output / "support.json", json.dumps(support))
-    results, baselines, files = [], [], []
-    try:
-        for selection, blind in _ways(config):
-            way, select = "blind" if blind else selection, _select(selection, session, split, output)
-            asker = Asker(session, benchmark, split, config, selection, select, blind)
-            for count in shots:
-                rows = {
-                    seed: _asked(asker, output, way, count, seed, split, config)
-                    for seed in _seeds(benchmark, config, count, selection)
-                }
-                files += [] if blind else [each.path for each in rows.values()]
-                predictions = {seed: [*map(prediction_of, each.rows)] for seed, each in rows.items()}
+    results = Results(output / "rows", benchmark, split, _BATCHES * config.batch_size)
+    summary = _summary(name, benchmark, split, common, results)
+    for way, asker, counts in _ways(session, benchmark, split, config, output):
+        for shots in counts:
+            for seed in _seeds(benchmark, split, config, shots, way):
+                setting = Setting(way, shots)
+                rows = results.rows(setting, seed)
+                try:
+                    _ask(asker, rows, setting, seed, len(split.queries))
+                except MediaError as error:
+                    raise explained(error, benchmark.title) from error
+                said = results.add(setting, seed, rows)
                 if not split.referenced:
-                    _write_server_answers(output, benchmark, split, predictions, way, count)
-                    continue
-                scores = {seed: benchmark.score(split.queries, each) for seed, each in predictions.items()}
-                _share(rows, scores)
-                found = result(benchmark, split.queries, predictions, scores, count, selection)
-                if blind:
-                    baselines.append({"name": "blind", **found})
-                else:
-                    results.append(found)
-    except MediaError as error:
-        raise explained(error, benchmark.title) from error
-    summary = {
+                    path = output / "server" / f"{way}-{shots}-{seed}.json"
+                    path.parent.mkdir(exist_ok=True)
+                    write_whole(path, json.dumps(benchmark.server_answers(split.queries, said)))
+                    _logger.info("the references of split %s are kept back; hand in %s", split.name, path)
+            summary = _summary(name, benchmark, split, common, results)
+            write_whole(output / "summary.json", json.dumps(summary, indent=1) + "\n")
+    write_page(output / "examples.html", summary, RowFiles(results.files()), support)
+    return summary
+
+
+def _summary(
+    name: str, benchmark: Benchmark, split: Split, common: Mapping[str, Any], results: Results
+) -> dict[str, Any]:
+    return {
         "benchmark": benchmark.name,
         "title": benchmark.title,
         "metric": benchmark.metric,
         "split": split.name,
-        "step": session.step,
+        "step": common["step"],
         "model": {"name": name},
-        "decoding": settings["decoding"],
+        "decoding": common["decoding"],
         "items": len(split.queries),
         "support_items": len(split.support),
         "missing": split.missing,
         "references": split.referenced,
-        "results": results,
-        "baselines": baselines,
+        "notes": [benchmark.note] if benchmark.note else [],
+        **results.figures(),
     }
-    write_whole(output / "summary.json", json.dumps(summary, indent=1) + "\n")
-    write_page(output / "examples.html", summary, RowFiles(files), support)
-    return summary
 
 
-def _ways(config: FewShotConfig) -> Iterator[tuple[str, bool]]:
-    """How examples are chosen, and whether the model is blind; blind ones see the random examples' texts."""
-    yield from ((selection, False) for selection in config.selections)
-    if config.blind:
-        yield RANDOM, True
+def _ways(
+    session: Session, benchmark: Benchmark, split: Split, config: FewShotConfig, output: epath.Path
+) -> Iterator[tuple[str, Asker, list[int]]]:
+    """How examples are chosen, who asks, and the numbers of shots; blind models get the random examples' texts."""
+    counts = _shots(benchmark, split, config)
+    for way in (*config.selections, *([BLIND] if config.blind else [])):
+        # Prompts of 0 shots do not depend on how examples are chosen.
+        mine = [count for count in counts if count or way != RICES or RANDOM not in config.selections]
+        select: Selection = RandomSelection(len(split.support))
+        if way == RICES and any(mine):
+            queries = features(session, split.queries, output / "features" / "queries.npz")
+            select = Rices(queries, features(session, split.support, output / "features" / "examples.npz"))
+        selection = RANDOM if way == BLIND else way
+        yield way, Asker(session, benchmark, split, config, selection, select, way == BLIND), mine
 
 
 def _shots(benchmark: Benchmark, split: Split, config: FewShotConfig) -> list[int]:
@@ -114,81 +123,17 @@ def _shots(benchmark: Benchmark, split: Split, config: FewShotConfig) -> list[in
     return kept
 
 
-def _seeds(benchmark: Benchmark, config: FewShotConfig, shots: int, selection: str) -> tuple[int, ...]:
+def _seeds(benchmark: Benchmark, split: Split, config: FewShotConfig, shots: int, way: str) -> tuple[int, ...]:
     """Those that make a difference."""
-    drawn = benchmark.text_examples if not shots else selection == RANDOM or config.permutations > 1
+    permuted = split.ranked and config.permutations > 1
+    drawn = benchmark.text_examples if not shots else way != RICES or permuted
     return config.seeds if drawn else config.seeds[:1]
 
 
-def _select(selection: str, session: Session, split: Split, output: epath.Path) -> Selection:
-    if selection == RICES:
-        queries = features(session, split.queries, output / "features" / "queries.npz")
-        return Rices(queries, features(session, split.support, output / "features" / "examples.npz"))
-    return RandomSelection(len(split.support))
-
-
-def _asked(
-    asker: Asker, output: epath.Path, name: str, shots: int, seed: int, split: Split, config: FewShotConfig
-) -> Rows:
-    """All rows, those that a stopped evaluation left and those that are asked for now."""
-    keys = [item.key for item in split.queries]
-    rows = Rows(output / "rows" / f"{name}-{shots}-{seed}.jsonl", keys, _BATCHES * config.batch_size)
-    with tqdm(total=len(keys), initial=len(rows.rows), desc=f"{name}, {shots} shots, seed {seed}", leave=False) as bar:
+def _ask(asker: Asker, rows: Rows, setting: Setting, seed: int, count: int) -> None:
+    """Asks for the rows that a stopped evaluation has not left."""
+    title = f"{setting.way}, {setting.shots} shots, seed {seed}"
+    with tqdm(total=count, initial=len(rows.rows), desc=title, leave=False) as bar:
         for chunk in rows.chunks():
-            rows.add(asker.ask(chunk, shots, seed))
+            rows.add(asker.ask(chunk, setting.shots, seed))
             bar.update(len(chunk))
-    return rows
-
-
-def _share(rows: Mapping[int, Rows], scores: Mapping[int, Score]) -> None:
-    """Puts each item's share of the score into its row."""
-    for seed, score in scores.items():
-        for row, share in zip(rows[seed].rows, score.per_item, strict=bool(score.per_item)):
-            row["share"] = share
-        rows[seed].rewrite()
-
-
-def _settings(session: Session, benchmark: Benchmark, split: Split, config: FewShotConfig) -> dict[str, Any]:
-    """What answers in one folder have in common."""
-    if split.queries[0].candidates:
-        decoding = {"method": "ranked candidates", "permutations": config.permutations, "per_token": config.per_token}
-    else:
-        decoding = dataclasses.asdict(decoding_of(benchmark, config))
-    return {
-        "benchmark": benchmark.name,
-        "split": split.name,
-        "step": session.step,
-        "queries": len(split.queries),
-        "examples": len(split.support),
-        "batch_size": config.batch_size,
-        "decoding": decoding,
-    }
-
-
-def _check_settings(output: epath.Path, settings: Mapping[str, Any]) -> None:
-    path = output / "settings.json"
-    if path.exists():
-        before = json.loads(path.read_text())
-        if changed := [name for name in settings if before.get(name) != settings[name]]:
-            differences = ", ".join(f"{name} {before.get(name)!r}, now {settings[name]!r}" for name in changed)
-            raise ConfigError(f"{output} holds an evaluation of other settings ({differences}): give another --output")
-        return
-    output.mkdir(parents=True, exist_ok=True)
-    write_whole(path, json.dumps(settings, indent=1) + "\n")
-
-
-def _write_server_answers(
-    output: epath.Path,
-    benchmark: Benchmark,
-    split: Split,
-    predictions: Mapping[int, list[Prediction]],
-    way: str,
-    shots: int,
-) -> None:
-    if benchmark.server_answers is None:
-        raise ConfigError(f"{benchmark.title}: split {split.name!r} has no references and no evaluation server")
-    (output / "server").mkdir(exist_ok=True)
-    for seed, each in predictions.items():
-        path = output / "server" / f"{way}-{shots}-{seed}.json"
-        write_whole(path, json.dumps(benchmark.server_answers(split.queries, each)))
-        _logger.info("%s: the references of split %s are kept back; hand in %s", benchmark.title, split.name, path)

@@ -14,7 +14,7 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile
 from flamingo_jax.inference.media import VisualTokens
 from flamingo_jax.inference.session import Session
 
-_BLOCK = 16  # media
+_BLOCK, _MOST = 16, 4096  # media of a block; and of a set whose blocks are likely to be remembered when they are wanted
 _REMEMBERED = 1 << 32  # bytes of visual tokens, on the host
 
 
@@ -28,6 +28,8 @@ class ShownMedia:
         """
         self._session = session
         self._media = list(dict.fromkeys(item.medium for item in items))
+        small = len(self._media) <= _MOST and not any(medium.video for medium in self._media)
+        self._block = _BLOCK if small else 1
         places = {medium: place for place, medium in enumerate(self._media)}
         self._places = [places[item.medium] for item in items]
         self._blocks: collections.OrderedDict[int, list[VisualTokens]] = collections.OrderedDict()
@@ -39,9 +41,9 @@ class ShownMedia:
         Raises:
           ConfigError: a file cannot be read or decoded; the message names it.
         """
-        block, within = divmod(self._places[place], _BLOCK)
+        block, within = divmod(self._places[place], self._block)
         if block not in self._blocks:
-            self._blocks[block] = self._encode(self._media[block * _BLOCK : (block + 1) * _BLOCK])
+            self._blocks[block] = self._encode(self._media[block * self._block : (block + 1) * self._block])
             self._bytes += sum(medium.tokens.nbytes for medium in self._blocks[block])
             while self._bytes > _REMEMBERED and len(self._blocks) > 1:
                 _, oldest = self._blocks.popitem(last=False)
@@ -68,5 +70,5 @@ def load_all(media: Iterable[MediaFile]) -> list[Image | Video]:
 def explained(error: MediaError, title: str) -> ConfigError:
     """What to do about a file of a release that cannot be decoded."""
     return ConfigError(
-        f"{title}: {error}. The file is damaged: fetch it again, or delete it and evaluate with --skip_missing"
+        f"{title}: {error}. The file is damaged: fetch it again, or delete it and leave such items out (skip_missing)"
     )

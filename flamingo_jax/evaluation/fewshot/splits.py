@@ -38,6 +38,11 @@ class Split:
         """Whether there is anything to score answers by; the references of some splits are kept back."""
         return any(item.references for item in self.queries)
 
+    @property
+    def ranked(self) -> bool:
+        """Whether candidates are ranked, rather than answers written."""
+        return bool(self.queries[0].candidates)
+
 
 def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) -> Split:
     """Reads a benchmark's items.
@@ -72,16 +77,44 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
         raise ConfigError(f"{benchmark.title}: nothing to ask about in split {name!r} of {folder}")
     support = _support(pool, queries, benchmark.support_size)
     split = Split(name, _some(queries, config.max_items), support, missing)
+    if len(support) < min(benchmark.text_examples, 2):
+        raise ConfigError(
+            f"{benchmark.title}: {len(support)} items are left to be examples, as split {benchmark.support_split!r} is "
+            "where they come from: ask about another split"
+        )
     if split.referenced:
         check_score(benchmark, split.queries)
+    elif benchmark.server_answers is None:
+        raise ConfigError(f"{benchmark.title}: split {name!r} of {folder} has no references to score answers by")
+    _check_asking(benchmark, split, config)
     return split
+
+
+def _check_asking(benchmark: Benchmark, split: Split, config: FewShotConfig) -> None:
+    """Refuses options of ranked answers where they are written, and the other way round."""
+    if len({bool(item.candidates) for item in split.queries}) > 1 or (
+        not split.ranked and any(item.label >= 0 for item in split.queries)
+    ):
+        raise ConfigError(f"{benchmark.title}: the items of split {split.name!r} cannot be asked about; choose another")
+    if split.ranked and config.decoding is not None:
+        raise ConfigError(f"{benchmark.title} ranks candidates: options of how answers are written do nothing here")
+    if not split.ranked and (config.permutations > 1 or config.per_token):
+        raise ConfigError(
+            f"answers to {benchmark.title} are written: options of how candidates are ranked do nothing here"
+        )
 
 
 def _cut(items: Sequence[Item], count: int) -> tuple[list[Item], list[Item]]:
     """So many items, and those that do not share an image with them; both in the release's order."""
     if len(items) <= count:
         raise ConfigError(f"the training split has {len(items)} items, and the DEV queries alone are {count}")
-    chosen = set(_shuffled(len(items))[:count])
+    labels = len({item.label for item in items})
+    most, drawn = -(-count // labels), collections.Counter()  # of classes as many of each
+    chosen = set()
+    for place in _shuffled(len(items)):
+        if drawn[items[place].label] < most and len(chosen) < count:
+            drawn[items[place].label] += 1
+            chosen.add(place)
     queries = [item for place, item in enumerate(items) if place in chosen]
     shown = {item.medium.path for item in queries}
     return queries, [item for item in items if item.medium.path not in shown]

@@ -28,7 +28,9 @@ def result(
       predictions, scores: seed -> of all items.
     """
     values = [score.value for score in scores.values()]
-    if len(values) > 1:
+    if not np.isfinite(values).all():  # as of one class alone
+        value, low, high, interval = np.nan, np.nan, np.nan, "none: there is no score"
+    elif len(values) > 1:
         (value, low, high), interval = over_seeds(values), f"Student's t over {len(values)} seeds"
     else:
         ((seed, score),) = scores.items()

@@ -12,6 +12,7 @@ def table(summary: Mapping[str, Any]) -> str:
     lines = [f"{summary['metric']}, split {summary['split']}, {summary['items']:,} items"]
     if summary["missing"]:
         lines[0] += f" ({summary['missing']:,} items of the release are left out: their files are missing)"
+    lines += summary["notes"]
     rows: dict[str, dict[int, published.Own]] = {}
     for found in summary["results"]:
         name = "this run, RICES" if found["selection"] == RICES else "this run"

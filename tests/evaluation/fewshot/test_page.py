@@ -276,7 +276,7 @@ def test_the_table_and_the_sentence_say_the_same():
         "mine at step 12 reaches VQA accuracy 64.0 (95% interval 63.0 to 65.2, 3 seeds) with 4 examples by RICES, "
         "on 9 items of val. That is +24.0 beside 40.0 without examples."
     )
-    assert page.texts("p", "remark") == ["2 items were left out because their pictures or clips could not be read."]
+    assert page.texts("p", "remark") == ["2 items were left out because their pictures or clips are missing."]
     lines = page.texts("tr")
     assert lines[0] == "0481632"
     assert "mine, RICES–64.063.0 to 65.2–––" in lines and "mine40.038.0 to 42.0––––" in lines

@@ -103,7 +103,7 @@ def _notes(summary: Mapping[str, Any]) -> list[str]:
     notes = [str(note) for note in summary.get("notes") or ()]
     missing = summary.get("missing")
     if isinstance(missing, int) and missing > 0:
-        notes.append(f"{missing:,} items were left out because their pictures or clips could not be read.")
+        notes.append(f"{missing:,} items were left out because their pictures or clips are missing.")
     return notes
 
 

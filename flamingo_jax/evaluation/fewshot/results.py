@@ -1,0 +1,86 @@
+"""The figures of an evaluation: of every set of rows in its folder that is complete, whichever command asked for it."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from etils import epath
+
+from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Prediction, Score
+from flamingo_jax.evaluation.fewshot.asking import prediction_of
+from flamingo_jax.evaluation.fewshot.config import RANDOM
+from flamingo_jax.evaluation.fewshot.rows import Rows
+from flamingo_jax.evaluation.fewshot.splits import Split
+from flamingo_jax.evaluation.fewshot.summary import result
+
+BLIND = "blind"
+"""How rows are called for which no image was seen; else by the selection of the examples."""
+_FILE = re.compile(r"(\w+)-(\d+)-(\d+)\.jsonl")
+
+
+class Setting(NamedTuple):
+    """What the rows of one file have in common, seeds aside."""
+
+    way: str
+    shots: int
+
+
+class Results:
+    """Scores rows as they become complete."""
+
+    def __init__(self, folder: epath.Path, benchmark: Benchmark, split: Split, chunk: int):
+        self._folder, self._benchmark, self._split, self._chunk = folder, benchmark, split, chunk
+        self._keys = [item.key for item in split.queries]
+        self._scored: dict[Setting, dict[int, tuple[list[Prediction], Score]]] = {}
+        for path in sorted(folder.glob("*.jsonl"), key=str):
+            if match := _FILE.fullmatch(path.name):
+                setting, seed = Setting(match[1], int(match[2])), int(match[3])
+                rows = self.rows(setting, seed)
+                if len(rows.rows) == len(self._keys):
+                    self.add(setting, seed, rows)
+
+    def path(self, setting: Setting, seed: int) -> epath.Path:
+        """Where rows are."""
+        return self._folder / f"{setting.way}-{setting.shots}-{seed}.jsonl"
+
+    def rows(self, setting: Setting, seed: int) -> Rows:
+        """The rows that there are already."""
+        return Rows(self.path(setting, seed), self._keys, self._chunk)
+
+    def add(self, setting: Setting, seed: int, rows: Rows) -> list[Prediction]:
+        """Takes complete rows: scores them, and notes each item's share in them. Gives what they say."""
+        predictions = [*map(prediction_of, rows.rows)]
+        if self._split.referenced:
+            score = self._benchmark.score(self._split.queries, predictions)
+            shares = list(score.per_item) or [None] * len(rows.rows)
+            if [row["share"] for row in rows.rows] != shares:
+                for row, share in zip(rows.rows, shares, strict=True):
+                    row["share"] = share
+                rows.rewrite()
+            self._scored.setdefault(setting, {})[seed] = (predictions, score)
+        return predictions
+
+    def files(self) -> list[epath.Path]:
+        """The rows that a page of examples may show: those of models that see."""
+        found = [
+            (setting, int(match[3]))
+            for path in self._folder.glob("*.jsonl")
+            if (match := _FILE.fullmatch(path.name))
+            for setting in [Setting(match[1], int(match[2]))]
+        ]
+        return [self.path(setting, seed) for setting, seed in sorted(found) if setting.way != BLIND]
+
+    def figures(self) -> Mapping[str, list[dict[str, Any]]]:
+        """`results` and `baselines` of the summary, by selection and shots."""
+        found: dict[str, list[dict[str, Any]]] = {"results": [], "baselines": []}
+        for setting, seeds in sorted(self._scored.items()):
+            predictions = {seed: each[0] for seed, each in sorted(seeds.items())}
+            scores = {seed: each[1] for seed, each in sorted(seeds.items())}
+            blind = setting.way == BLIND
+            selection = RANDOM if blind else setting.way
+            figures = result(self._benchmark, self._split.queries, predictions, scores, setting.shots, selection)
+            if blind:
+                found["baselines"].append({"name": BLIND, **figures})
+            else:
+                found["results"].append(figures)
+        return found

@@ -1,0 +1,64 @@
+"""What the answers in one folder have in common: the model, the items, and how they are asked."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from etils import epath
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
+from flamingo_jax.evaluation.fewshot.asking import decoding_of
+from flamingo_jax.evaluation.fewshot.config import FewShotConfig
+from flamingo_jax.evaluation.fewshot.splits import Split
+from flamingo_jax.html.files import write_whole
+from flamingo_jax.inference.session import Session
+from flamingo_jax.training.checksums import checksums
+
+_FILE = "settings.json"
+
+
+def settings(session: Session, benchmark: Benchmark, split: Split, config: FewShotConfig) -> dict[str, Any]:
+    """As JSON has it; digests stand for what is long."""
+    if split.ranked:
+        decoding = {"method": "ranked candidates", "permutations": config.permutations, "per_token": config.per_token}
+    else:
+        decoding = dataclasses.asdict(decoding_of(benchmark, config))
+    return {
+        "benchmark": benchmark.name,
+        "split": split.name,
+        "step": session.step,
+        "parameters": _digest(f"{path} {value}" for path, value in sorted(checksums(session.params).items())),
+        "queries": len(split.queries),
+        "query_keys": _digest(item.key for item in split.queries),
+        "examples": len(split.support),
+        "example_keys": _digest(item.key for item in split.support),
+        "batch_size": config.batch_size,
+        "decoding": decoding,
+    }
+
+
+def check(folder: epath.Path, now: Mapping[str, Any]) -> None:
+    """Writes the settings, or compares them with those of what is there.
+
+    Raises:
+      ConfigError: the folder holds answers of other settings.
+    """
+    path = folder / _FILE
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(path, json.dumps(now, indent=1) + "\n")
+        return
+    try:
+        before = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError) as error:
+        raise ConfigError(f"{path} is damaged ({error}): delete {folder}, or give another --output") from error
+    if changed := [name for name in now if before.get(name) != now[name]]:
+        differences = ", ".join(f"{name} {before.get(name)!r}, now {now[name]!r}" for name in changed)
+        raise ConfigError(f"{folder} holds an evaluation of other settings ({differences}): give another --output")
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()
