@@ -22,8 +22,8 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.benchmarks.catalog import BENCHMARKS, find
 from flamingo_jax.evaluation.fewshot.config import SELECTIONS, FewShotConfig
+from flamingo_jax.evaluation.fewshot.opening import open_to_ask
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
-from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.evaluation.fewshot.text import table
 from flamingo_jax.evaluation.report import write_report
 from flamingo_jax.evaluation.run import evaluate
@@ -90,7 +90,7 @@ def _on_benchmark(values: flags.FlagValues) -> None:
         raise ConfigError(f"--benchmark={benchmark.name} needs --data_dir, the folder with the files of its release")
     config = _few_shot(values, benchmark)
     workdir = epath.Path(values.workdir)
-    split = open_split(benchmark, epath.Path(values.data_dir), config)
+    split = open_to_ask(benchmark, epath.Path(values.data_dir), config)
     session = Session.open(workdir, values.step if values["step"].present else None)
     output = epath.Path(values.output or workdir / "evaluations" / benchmark.name / f"{split.name}-step{session.step}")
     summary = evaluate_few_shot(session, workdir.name, benchmark, split, config, output)

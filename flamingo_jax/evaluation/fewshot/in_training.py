@@ -15,8 +15,9 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.evaluation.benchmarks.catalog import find
 from flamingo_jax.evaluation.fewshot.asking import Asker, prediction_of
 from flamingo_jax.evaluation.fewshot.config import RANDOM, FewShotConfig
+from flamingo_jax.evaluation.fewshot.opening import open_to_ask
 from flamingo_jax.evaluation.fewshot.shown import explained
-from flamingo_jax.evaluation.fewshot.splits import Split, open_split
+from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection
 from flamingo_jax.inference.session import Session, trained_pixels
 from flamingo_jax.training.design import Design
@@ -74,7 +75,7 @@ class InTraining:
                 f"InTraining.shots of {benchmark.title} has {too_many[0]}, and its prompts have at most "
                 f"{benchmark.max_shots} examples"
             )
-        split = open_split(benchmark, epath.Path(self.data_dir), config)
+        split = open_to_ask(benchmark, epath.Path(self.data_dir), config)
         pixels = trained_pixels(design.config.mixture)
         first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
 

@@ -42,7 +42,7 @@ def evaluate_few_shot(
 
     Args:
       name: of the model, for people.
-      split: see `open_split`; it is opened before the model, which takes longer.
+      split: see `open_to_ask`; it is opened before the model, which takes longer.
 
     Raises:
       ConfigError: a picture is damaged, or `output` holds an evaluation of other settings.

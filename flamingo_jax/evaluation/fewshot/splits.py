@@ -11,7 +11,6 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item
 from flamingo_jax.evaluation.benchmarks.release import check_media, require
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
-from flamingo_jax.evaluation.fewshot.scoring import check_score
 
 _SEED = 2022  # of the DEV cut and of the support set: the same in every evaluation
 DEV = "dev"
@@ -48,8 +47,7 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
     """Reads a benchmark's items.
 
     Raises:
-      ConfigError: files of the release are missing or damaged, it has no such split, or a package that its metric needs
-        is not installed.
+      ConfigError: files of the release are missing or damaged, or it has no such split.
     """
     if config.dev and not benchmark.dev_queries:
         raise ConfigError(f"{benchmark.title} is not one of the paper's DEV sets: evaluate it without --dev")
@@ -76,32 +74,7 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
     if not queries:
         raise ConfigError(f"{benchmark.title}: nothing to ask about in split {name!r} of {folder}")
     support = _support(pool, queries, benchmark.support_size)
-    split = Split(name, _some(queries, config.max_items), support, missing)
-    if len(support) < min(benchmark.text_examples, 2):
-        raise ConfigError(
-            f"{benchmark.title}: {len(support)} items are left to be examples, as split {benchmark.support_split!r} is "
-            "where they come from: ask about another split"
-        )
-    if split.referenced:
-        check_score(benchmark, split.queries)
-    elif benchmark.server_answers is None:
-        raise ConfigError(f"{benchmark.title}: split {name!r} of {folder} has no references to score answers by")
-    _check_asking(benchmark, split, config)
-    return split
-
-
-def _check_asking(benchmark: Benchmark, split: Split, config: FewShotConfig) -> None:
-    """Refuses options of ranked answers where they are written, and the other way round."""
-    if len({bool(item.candidates) for item in split.queries}) > 1 or (
-        not split.ranked and any(item.label >= 0 for item in split.queries)
-    ):
-        raise ConfigError(f"{benchmark.title}: the items of split {split.name!r} cannot be asked about; choose another")
-    if split.ranked and config.decoding is not None:
-        raise ConfigError(f"{benchmark.title} ranks candidates: options of how answers are written do nothing here")
-    if not split.ranked and (config.permutations > 1 or config.per_token):
-        raise ConfigError(
-            f"answers to {benchmark.title} are written: options of how candidates are ranked do nothing here"
-        )
+    return Split(name, _some(queries, config.max_items), support, missing)
 
 
 def _cut(items: Sequence[Item], count: int) -> tuple[list[Item], list[Item]]:

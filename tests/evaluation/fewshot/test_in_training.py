@@ -10,8 +10,8 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.embedded_web import QUESTIONS
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.in_training import InTraining
+from flamingo_jax.evaluation.fewshot.opening import open_to_ask
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
-from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.inference.session import Session
 from flamingo_jax.training.loop import train
 from flamingo_jax.training.run import RunConfig
@@ -38,7 +38,7 @@ def test_its_figures_are_those_of_the_checkpoint(tiny_gin, alone, tmp_path):
     assert step == STEPS and list(first) == list(last) == [*names, "eval/embedded_web_captions/1_shots"]
     few_shot = FewShotConfig(shots=(0, 2), seeds=(0,), max_items=ITEMS, batch_size=4)
     session = Session.open(epath.Path(alone))
-    split = open_split(QUESTIONS, epath.Path(tiny_gin.parent), few_shot)
+    split = open_to_ask(QUESTIONS, epath.Path(tiny_gin.parent), few_shot)
     summary = evaluate_few_shot(session, "r", QUESTIONS, split, few_shot, epath.Path(tmp_path))
     assert [found["value"] for found in summary["results"]] == [last[name] for name in names]
 

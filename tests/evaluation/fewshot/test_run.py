@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pytest
 from etils import epath
@@ -19,8 +20,8 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Prediction
 from flamingo_jax.evaluation.benchmarks.catalog import BENCHMARKS
 from flamingo_jax.evaluation.fewshot.asking import Asker
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
+from flamingo_jax.evaluation.fewshot.opening import open_to_ask
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
-from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.inference.decoding import Decoding
 from tests.evaluation.fewshot.test_prompts import RELEASES, write_release
 
@@ -29,7 +30,7 @@ QUICK = FewShotConfig(shots=(0, 4), seeds=(0,), max_items=4, batch_size=4)
 
 def evaluated(session, benchmark, folder, config, output):
     """The summary."""
-    split = open_split(benchmark, epath.Path(folder), config)
+    split = open_to_ask(benchmark, epath.Path(folder), config)
     return evaluate_few_shot(session, "tiny", benchmark, split, config, output)
 
 
@@ -71,7 +72,7 @@ def test_scores_are_those_of_each_prompt_by_itself(session, tmp_path):
     write_release("hateful_memes", tmp_path)
     benchmark = BENCHMARKS["hateful_memes"]
     config = dataclasses.replace(QUICK, permutations=3)
-    split = open_split(benchmark, epath.Path(tmp_path), config)
+    split = open_to_ask(benchmark, epath.Path(tmp_path), config)
     found = Asker(session, benchmark, split, config, "random", lambda query, place, count, seed: [3, 1, 0]).ask(
         range(4), 3, 0
     )
@@ -91,7 +92,7 @@ def test_scores_are_those_of_each_prompt_by_itself(session, tmp_path):
 def test_the_blind_model_sees_no_image(session, tmp_path):
     write_release("hateful_memes", tmp_path)
     benchmark = BENCHMARKS["hateful_memes"]
-    split = open_split(benchmark, epath.Path(tmp_path), QUICK)
+    split = open_to_ask(benchmark, epath.Path(tmp_path), QUICK)
     select = lambda query, place, count, seed: [0, 1]  # noqa: E731
     ask = [Asker(session, benchmark, split, QUICK, "random", select, blind).ask(range(4), 2, 0) for blind in (0, 1)]
     for seen, unseen in zip(*ask, strict=True):
@@ -159,7 +160,7 @@ def test_the_score_is_of_what_was_said(session, tmp_path):
     benchmark = dataclasses.replace(BENCHMARKS["vqav2"], max_new_tokens=3)
     config = dataclasses.replace(QUICK, shots=(0,), seeds=(0, 1, 2))
     summary = evaluated(session, benchmark, tmp_path / "release", config, output)
-    split = open_split(benchmark, epath.Path(tmp_path) / "release", config)
+    split = open_to_ask(benchmark, epath.Path(tmp_path) / "release", config)
     values = []
     for seed in range(3):
         said = {row["key"]: row["answer"] for row in rows(output) if row["seed"] == seed}
@@ -204,3 +205,55 @@ def test_a_killed_evaluation_ends_as_if_it_had_not_been(workdir, tmp_path):
 def _size(folder) -> int:
     """Bytes of answers so far."""
     return sum(path.stat().st_size for path in folder.glob("rows/*.jsonl"))
+
+
+def test_the_summary_is_of_all_that_was_asked(session, tmp_path):
+    """One command for each number of shots, or one for all: the figures are the same."""
+    write_release("hateful_memes", tmp_path / "release")
+    benchmark, folder = BENCHMARKS["hateful_memes"], tmp_path / "release"
+    settings = [{"shots": (0,)}, {"shots": (1,), "selections": ("random", "rices")}, {"shots": (1,), "blind": True}]
+    for more in settings:
+        last = evaluated(session, benchmark, folder, dataclasses.replace(QUICK, **more), epath.Path(tmp_path / "a"))
+    whole = dataclasses.replace(QUICK, shots=(0, 1), selections=("random", "rices"))
+    whole = evaluated(session, benchmark, folder, whole, epath.Path(tmp_path / "b"))
+    assert last["results"] == whole["results"]
+    assert [(found["selection"], found["shots"]) for found in last["results"]] == [
+        ("random", 0),
+        ("random", 1),
+        ("rices", 1),
+    ]
+    assert [found["shots"] for found in last["baselines"]] == [1]
+
+
+def test_another_models_answers_are_not_taken_for_this_ones(session, tmp_path):
+    write_release("hateful_memes", tmp_path / "release")
+    arguments = BENCHMARKS["hateful_memes"], tmp_path / "release", dataclasses.replace(QUICK, shots=(0,))
+    evaluated(session, *arguments, epath.Path(tmp_path / "out"))
+    other = jax.tree.map(lambda leaf: leaf, session.params)
+    other["language_model"]["new_rows"] = 2 * other["language_model"]["new_rows"]
+    with pytest.raises(ConfigError, match=r"other settings \(parameters '\w+', now '\w+'\)"):
+        evaluated(dataclasses.replace(session, params=other), *arguments, epath.Path(tmp_path / "out"))
+
+
+@pytest.mark.parametrize(
+    "name, more, message",
+    [
+        ("hateful_memes", {"decoding": Decoding()}, "HatefulMemes ranks candidates"),
+        ("vqav2", {"permutations": 2}, "answers to VQAv2 are written"),
+        ("vqav2", {"split": "train"}, "split 'train' is for examples"),
+        ("visdial", {"split": "train"}, "split 'train' is for examples"),
+    ],
+)
+def test_what_does_nothing_is_refused(name, more, message, tmp_path):
+    write_release(name, tmp_path)
+    with pytest.raises(ConfigError, match=message):
+        open_to_ask(BENCHMARKS[name], epath.Path(tmp_path), dataclasses.replace(QUICK, **more))
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3"])
+def test_damaged_settings_are_named(session, tmp_path, content):
+    write_release("hateful_memes", tmp_path / "release")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "settings.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"settings.json is damaged|other settings"):
+        evaluated(session, BENCHMARKS["hateful_memes"], tmp_path / "release", QUICK, epath.Path(tmp_path / "out"))

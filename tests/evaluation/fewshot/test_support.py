@@ -120,3 +120,9 @@ def test_what_cannot_be(tmp_path, more, config, message):
 def test_settings_that_make_no_sense(config):
     with pytest.raises(ValueError, match="FewShotConfig"):
         FewShotConfig(**config)
+
+
+def test_dev_queries_of_classes_are_as_many_of_each(tmp_path):
+    train = [item(number, label=number % 3) for number in range(90)]
+    split = open_split(benchmark(train, [], dev_queries=12), epath.Path(tmp_path), FewShotConfig(dev=True))
+    assert collections.Counter(each.label for each in split.queries) == {0: 4, 1: 4, 2: 4}
