@@ -112,7 +112,7 @@ class Lease:
         try:
             self._remove()
             if self._made:
-                with contextlib.suppress(OSError):  # there is something in it
+                with contextlib.suppress(OSError, ValueError):  # there is something in it (epath raises the latter)
                     self._workdir.rmdir()
         except Exception as error:
             _logger.warning("could not remove the lease %s (the next run will wait for it): %s", self._path, error)

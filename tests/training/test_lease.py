@@ -16,7 +16,7 @@ from flamingo_jax.training.process_identity import identity, surely_dead
 from tests.training.leases import LONG, SHORT, claim_of, is_lost, lease, line, outcomes, program, wait_for
 
 
-def test_takes_renews_and_releases(tmp_path):
+def test_takes_renews_and_releases(tmp_path, caplog):
     workdir = tmp_path / "new" / "run"
     with lease(workdir):
         pass
@@ -30,6 +30,7 @@ def test_takes_renews_and_releases(tmp_path):
         assert claim_of(workdir) == dataclasses.replace(first, beat=claim_of(workdir).beat)
         held.check()
     assert [path.name for path in workdir.iterdir()] == ["metrics.jsonl"]
+    assert not caplog.records
     with pytest.raises(LeaseError, match="released"):
         held.check()
     with held:  # may be used again

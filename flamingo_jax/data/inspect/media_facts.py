@@ -39,9 +39,9 @@ def medium_facts(medium: Image | Video) -> MediumFacts:
     read = _image if isinstance(medium, Image) else _clip
     try:
         form, width, height, seconds = read(medium.encoded)
-    except MemoryError:
-        raise
-    except Exception:  # readers of headers meet damage with errors of a dozen kinds
+    except Exception as error:  # readers of headers meet damage with errors of a dozen kinds
+        if isinstance(error, MemoryError) and not isinstance(error, av.error.FFmpegError):
+            raise
         form, width, height, seconds = "", 0, 0, 0.0
     return MediumFacts(form, width, height, seconds, len(medium.encoded))
 
