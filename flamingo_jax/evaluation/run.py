@@ -21,7 +21,8 @@ from flamingo_jax.evaluation.heldout import Reader, accuracy, close_gates, major
 from flamingo_jax.evaluation.report import write_report
 from flamingo_jax.evaluation.report.metrics_log import read_metrics
 from flamingo_jax.html.files import write_whole
-from flamingo_jax.inference.session import Session, load_run
+from flamingo_jax.inference.session import Session
+from flamingo_jax.training.run_file import read_run
 from flamingo_jax.training.status.spent import DOWN
 
 _logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ def evaluate(
       ConfigError: the run, the dataset or the ground truth is not there, or has too few pictures.
     """
     began, folder = time.perf_counter(), epath.Path(workdir)
-    configs = dict(load_run(folder).mixture.datasets)
+    configs = dict(read_run(folder).mixture.datasets)
     if dataset not in configs:
         raise ConfigError(f"{workdir} was trained on {', '.join(configs)}: there is no dataset {dataset!r} among them")
     config, session = configs[dataset], Session.open(folder)

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Mapping, Sequence
 
 import jax
@@ -10,7 +9,6 @@ import numpy as np
 from etils import epath
 from jaxtyping import Float
 
-from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Image, Video
@@ -31,23 +29,9 @@ from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.freezing import merge
 from flamingo_jax.training.run import RunConfig, run_tokenizer
+from flamingo_jax.training.run_file import read_run
 from flamingo_jax.training.setup import set_up
 from flamingo_jax.training.state import Params
-
-
-def load_run(workdir: epath.Path) -> RunConfig:
-    """The configuration that a run saved in its workdir.
-
-    Raises:
-      ConfigError: there is no run, or its configuration cannot be read.
-    """
-    path = epath.Path(workdir) / "config.json"
-    if not path.exists():
-        raise ConfigError(f"{workdir} holds no run (no {path.name}): give the --workdir of a training run")
-    try:
-        return config_lib.from_config_dict(json.loads(path.read_text()))
-    except json.JSONDecodeError as error:
-        raise ConfigError(f"{path} is damaged ({error}); run the training command again to write it anew") from error
 
 
 def trained_pixels(mixture: MixtureConfig) -> DatasetConfig:
@@ -90,9 +74,10 @@ class Session:
         """Loads the frozen weights and a checkpoint of a workdir, the newest if no `step` is given.
 
         Raises:
+          FileNotFoundError: no run was started there.
           ConfigError, CheckpointError, WeightsError, TokenizerError: what is missing or does not fit.
         """
-        run = _for_this_machine(load_run(workdir))
+        run = _for_this_machine(read_run(epath.Path(workdir), step))
         tokenizer = run_tokenizer(run)  # before the weights, which take long
         setup = set_up(Design.make(run), resumed=True)
         with Checkpoints(epath.Path(workdir), run.checkpoints, read_only=True) as checkpoints:

@@ -198,7 +198,7 @@ def test_a_run_with_the_kernel_of_other_devices_answers_but_does_not_train(monke
     def tokenizer(run):
         raise Opened(run.model.attention)
 
-    monkeypatch.setattr(session_lib, "load_run", lambda workdir: run)
+    monkeypatch.setattr(session_lib, "read_run", lambda *_: run)
     monkeypatch.setattr(session_lib, "run_tokenizer", tokenizer)
     with pytest.raises(Opened, match="xla"):
         Session.open(tmp_path)
