@@ -32,12 +32,10 @@ class Results:
         self._folder, self._benchmark, self._split, self._chunk = folder, benchmark, split, chunk
         self._keys = [item.key for item in split.queries]
         self._scored: dict[Setting, dict[int, tuple[list[Prediction], Score]]] = {}
-        for path in sorted(folder.glob("*.jsonl"), key=str):
-            if match := _FILE.fullmatch(path.name):
-                setting, seed = Setting(match[1], int(match[2])), int(match[3])
-                rows = self.rows(setting, seed)
-                if len(rows.rows) == len(self._keys):
-                    self.add(setting, seed, rows)
+        for setting, seed in self._asked():
+            rows = self.rows(setting, seed)
+            if len(rows.rows) == len(self._keys):
+                self.add(setting, seed, rows)
 
     def path(self, setting: Setting, seed: int) -> epath.Path:
         """Where rows are."""
@@ -62,13 +60,12 @@ class Results:
 
     def files(self) -> list[epath.Path]:
         """The rows that a page of examples may show: those of models that see."""
-        found = [
-            (setting, int(match[3]))
-            for path in self._folder.glob("*.jsonl")
-            if (match := _FILE.fullmatch(path.name))
-            for setting in [Setting(match[1], int(match[2]))]
-        ]
-        return [self.path(setting, seed) for setting, seed in sorted(found) if setting.way != BLIND]
+        return [self.path(setting, seed) for setting, seed in self._asked() if setting.way != BLIND]
+
+    def _asked(self) -> list[tuple[Setting, int]]:
+        """What there are rows of, complete or not."""
+        matches = [_FILE.fullmatch(path.name) for path in self._folder.glob("*.jsonl")]
+        return sorted((Setting(match[1], int(match[2])), int(match[3])) for match in matches if match)
 
     def figures(self) -> Mapping[str, list[dict[str, Any]]]:
         """`results` and `baselines` of the summary, by selection and shots."""
