@@ -67,6 +67,7 @@ def test_batches_are_the_same_however_they_are_made(mixture, workers, threads, p
             assert_same(next(stream), mixture.batch(step))
 
 
+@pytest.mark.slow
 def test_hosts_and_restarts(mixture):
     """One host without workers, then two with; the second pair begins where the first stopped."""
     several = with_config(mixture, workers=1)

@@ -123,6 +123,7 @@ def test_report(built):
     assert all(1 <= len(drop["examples"]) <= 8 and drop["count"] > 0 for drop in report["drops"])
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bytes_in_another_process(web, built, tmp_path):
     environment = {**os.environ, "PYTHONHASHSEED": "7"}
     command = [sys.executable, "-m", "data_pipelines.m3w", "--input", web / "site", "--output", tmp_path]
@@ -189,6 +190,7 @@ def test_bad_pages_are_counted_and_do_not_stop_the_build(tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_a_second_run_does_nothing_and_another_one_is_refused_until_told(tmp_path, capsys):
     site, out = tmp_path / "site", tmp_path / "out"
     write_site(site, 3)

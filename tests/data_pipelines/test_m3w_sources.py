@@ -30,6 +30,7 @@ def site(tmp_path_factory) -> Path:
     return root / "site"
 
 
+@pytest.mark.slow
 def test_files_and_archives_give_the_same_bytes_with_any_number_of_workers(site, tmp_path):
     records = warc_files.of_folder(site, SITE)
     (tmp_path / "crawl").mkdir()

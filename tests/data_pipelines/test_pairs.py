@@ -90,6 +90,7 @@ def test_input_without_images(tmp_path, capsys, files, message):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_full_disk_ends_in_one_error_and_nothing_half_written(tmp_path, workers):
     for number in range(6):

@@ -103,6 +103,7 @@ def test_the_blind_see_tags_alone(session, answers):
     assert blind[0] != answers[0] or blind[3] != answers[3]
 
 
+@pytest.mark.slow
 def test_beams_and_samples(session):
     beam = session.answer(PROMPTS[:2], Decoding("beam", NEW, beams=2))
     assert len(beam) == 2
@@ -125,6 +126,7 @@ def scores_from_scratch(session: Session, prompt: tuple, candidate: str, end: bo
     return -float(np.asarray(losses)[0, -len(more) :].sum())
 
 
+@pytest.mark.slow
 def test_candidates_score_as_whole_rows(session):
     names = ["cat", "cat fish", "a", "something longer than these"]
     found = session.score_candidates(PROMPTS, names)
@@ -134,6 +136,7 @@ def test_candidates_score_as_whole_rows(session):
         np.testing.assert_allclose(scores.log_likelihoods, expected, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_without_its_end_a_candidate_is_no_less_likely_than_what_begins_with_it(session):
     lists = [["cat", "cat fish"], ["a"], ["one", "two", "three"]]
     prompts = PROMPTS[:3]

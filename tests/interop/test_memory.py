@@ -66,6 +66,7 @@ def peak_of(*arguments) -> tuple[int, int]:
     return before, peak
 
 
+@pytest.mark.slow
 def test_a_conversion_adds_one_tensor_and_little_more(tmp_path):
     config = DecoderConfig(16_000, 1024, 4, 16, 16, 64, 4096, tied_embeddings=False)
     total, largest = write_checkpoint(tmp_path / "in", config, 100_000_000)

@@ -107,6 +107,7 @@ def _is_new(path: str) -> bool:
     return "gated_cross_attention" in path or "new_" in path
 
 
+@pytest.mark.slow
 def test_a_part_of_a_whole_folder_may_be_named(folders):
     """And another placement of the cross-attention needs no other folder of the language model."""
     sparse = tiny.config(cross_attention_every=3, cross_attention_first=1)
@@ -123,6 +124,7 @@ def test_what_is_not_named_is_not_loaded(folders):
     assert all(path.startswith("vision_encoder/") for path in load(vision=folders["vision"])[0])
 
 
+@pytest.mark.slow
 def test_what_trains_is_not_cut_short(folders):
     names = canonical_shapes(tiny.CONFIG)
     trainable = ("vision_encoder/stem/kernel",)

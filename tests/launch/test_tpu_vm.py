@@ -218,6 +218,7 @@ def test_a_dry_run_prints_what_a_run_calls_and_touches_nothing(cloud):
     assert [line for line in lines if line[0] == "gcloud"] == cloud.machine.calls("gcloud")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="gcloud is not installed")
 def test_gcloud_knows_every_argument(cloud, tmp_path):
     """Its parser names what it does not know, and nothing else: one flag of ours that no command has."""

@@ -146,6 +146,7 @@ def test_frozen_weights_have_no_gradient():
             assert opcode in ("parameter", "get-tuple-element", "bitcast", "copy"), (dims, opcode)
 
 
+@pytest.mark.slow
 def test_remat_saves_memory():
     changes = [{}, {"remat": "matmuls"}, {"remat": "full"}]
     sizes = [compiled(MANY, **change)[0].memory_analysis().temp_size_in_bytes for change in changes]
