@@ -82,6 +82,7 @@ def test_hosts_and_restarts(mixture):
                 assert_same(joined, mixture.batch(step))
 
 
+@pytest.mark.slow
 def test_workers_read_stored_datasets(mixture, tmp_path):
     pairs = {document.key: document for document in mixture._sources["pairs"]}
     write(epath.Path(tmp_path), "pairs", {"train": sorted(pairs)}, pairs.__getitem__)

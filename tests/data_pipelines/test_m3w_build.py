@@ -243,6 +243,7 @@ def test_errors_are_one_line_and_leave_nothing(tmp_path, monkeypatch, capsys, ar
     assert not Path("out").exists() and not Path("up").exists()
 
 
+@pytest.mark.slow
 def test_what_a_killed_build_left_is_removed(tmp_path):
     write_site(tmp_path / "site", 2)
     no_process = 2**22 + 1  # one more than the greatest process id that Linux gives

@@ -153,6 +153,7 @@ def test_each_prompt_needs_candidates(session, candidates):
         session.score_candidates(PROMPTS[:2], candidates)
 
 
+@pytest.mark.slow
 def test_thirty_two_shots_and_clips_of_thirty_frames(session):
     shots = [PICTURES[place % 4] for place in range(32)]
     clip = Video(clip_bytes(seconds=10), "a clip")

@@ -92,6 +92,7 @@ def test_every_parameter_goes_to_its_place(folders):
         np.testing.assert_array_equal(params[place.path][place.index], drawn[name], err_msg=name)
 
 
+@pytest.mark.slow
 def test_parts_that_are_named_go_before_the_whole(folders, tmp_path):
     other = write(tmp_path / "other", tiny.LANGUAGE)  # other numbers: fewer are drawn before
     mixed, first = load(flamingo=folders[""], language=other)

