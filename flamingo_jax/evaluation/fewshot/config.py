@@ -7,6 +7,7 @@ from flamingo_jax.inference.decoding import Decoding
 RANDOM = "random"
 RICES = "rices"
 SELECTIONS = (RANDOM, RICES)
+_BATCHES = 4  # in a chunk
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,3 +57,8 @@ class FewShotConfig:
                 raise ValueError(f"FewShotConfig.{name} is a whole number from {least}, got {getattr(self, name)!r}")
         if self.dev and self.split:
             raise ValueError("FewShotConfig.split names a split of the release, and dev its own: give one of them")
+
+    @property
+    def chunk(self) -> int:
+        """Items that are asked about together: like prompts share a batch, and a kill costs no more than these."""
+        return _BATCHES * self.batch_size

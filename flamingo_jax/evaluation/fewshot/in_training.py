@@ -95,12 +95,11 @@ class InTraining:
 def _value(asker: Asker, split: Split, config: FewShotConfig, shots: int, give_up: GiveUp, benchmark) -> float | None:
     """The score; None if it was given up."""
     predictions = []
-    size = 4 * config.batch_size
     try:
-        for start in range(0, len(split.queries), size):
+        for start in range(0, len(split.queries), config.chunk):
             if give_up():
                 return None
-            places = range(start, min(start + size, len(split.queries)))
+            places = range(start, min(start + config.chunk, len(split.queries)))
             predictions += map(prediction_of, asker.ask(places, shots, seed=0))
     except MediaError as error:
         raise explained(error, benchmark.title) from error

@@ -32,6 +32,7 @@ class Results:
         self._folder, self._benchmark, self._split, self._chunk = folder, benchmark, split, chunk
         self._keys = [item.key for item in split.queries]
         self._scored: dict[Setting, dict[int, tuple[list[Prediction], Score]]] = {}
+        self._figures: dict[Setting, dict[str, Any]] = {}  # intervals can take minutes
         for setting, seed in self._asked():
             rows = self.rows(setting, seed)
             if len(rows.rows) == len(self._keys):
@@ -56,6 +57,7 @@ class Results:
                     row["share"] = share
                 rows.rewrite()
             self._scored.setdefault(setting, {})[seed] = (predictions, score)
+            self._figures.pop(setting, None)
         return predictions
 
     def files(self) -> list[epath.Path]:
@@ -67,17 +69,23 @@ class Results:
         matches = [_FILE.fullmatch(path.name) for path in self._folder.glob("*.jsonl")]
         return sorted((Setting(match[1], int(match[2])), int(match[3])) for match in matches if match)
 
+    def scored(self, setting: Setting, seed: int) -> bool:
+        """Whether the rows are complete, and taken."""
+        return seed in self._scored.get(setting, {})
+
     def figures(self) -> Mapping[str, list[dict[str, Any]]]:
         """`results` and `baselines` of the summary, by selection and shots."""
         found: dict[str, list[dict[str, Any]]] = {"results": [], "baselines": []}
-        for setting, seeds in sorted(self._scored.items()):
-            predictions = {seed: each[0] for seed, each in sorted(seeds.items())}
-            scores = {seed: each[1] for seed, each in sorted(seeds.items())}
-            blind = setting.way == BLIND
-            selection = RANDOM if blind else setting.way
-            figures = result(self._benchmark, self._split.queries, predictions, scores, setting.shots, selection)
-            if blind:
-                found["baselines"].append({"name": BLIND, **figures})
-            else:
-                found["results"].append(figures)
+        for setting in sorted(self._scored):
+            if setting not in self._figures:
+                self._figures[setting] = self._result(setting)
+            found["baselines" if setting.way == BLIND else "results"].append(self._figures[setting])
         return found
+
+    def _result(self, setting: Setting) -> dict[str, Any]:
+        seeds = sorted(self._scored[setting].items())
+        predictions, scores = ({seed: each[place] for seed, each in seeds} for place in (0, 1))
+        blind = setting.way == BLIND
+        selection = RANDOM if blind else setting.way
+        figures = result(self._benchmark, self._split.queries, predictions, scores, setting.shots, selection)
+        return {"name": BLIND, **figures} if blind else figures

@@ -27,8 +27,6 @@ from flamingo_jax.inference.session import Session
 
 _logger = logging.getLogger(__name__)
 
-_BATCHES = 4  # batches in a chunk: like prompts go together, and a kill costs no more than this
-
 
 def evaluate_few_shot(
     session: Session, name: str, benchmark: Benchmark, split: Split, config: FewShotConfig, output: epath.Path
@@ -52,12 +50,13 @@ def evaluate_few_shot(
     check(output, common)
     support = {item.key: medium_facts(item) for item in split.support}
     write_whole(output / "support.json", json.dumps(support))
-    results = Results(output / "rows", benchmark, split, _BATCHES * config.batch_size)
-    summary = _summary(name, benchmark, split, common, results)
+    results = Results(output / "rows", benchmark, split, config.chunk)
     for way, asker, counts in _ways(session, benchmark, split, config, output):
         for shots in counts:
             for seed in _seeds(benchmark, split, config, shots, way):
                 setting = Setting(way, shots)
+                if results.scored(setting, seed):
+                    continue
                 rows = results.rows(setting, seed)
                 try:
                     _ask(asker, rows, setting, seed, len(split.queries))
