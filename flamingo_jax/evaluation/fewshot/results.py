@@ -35,7 +35,7 @@ class Results:
         self._figures: dict[Setting, dict[str, Any]] = {}  # intervals can take minutes
         for setting, seed in self._asked():
             rows = self.rows(setting, seed)
-            if len(rows.rows) == len(self._keys):
+            if rows.complete:
                 self.add(setting, seed, rows)
 
     def path(self, setting: Setting, seed: int) -> epath.Path:
@@ -48,14 +48,15 @@ class Results:
 
     def add(self, setting: Setting, seed: int, rows: Rows) -> list[Prediction]:
         """Takes complete rows: scores them, and notes each item's share in them. Gives what they say."""
-        predictions = [*map(prediction_of, rows.rows)]
+        predictions, noted = [], []
+        for row in rows:
+            predictions.append(prediction_of(row))
+            noted.append(row["share"])
         if self._split.referenced:
             score = self._benchmark.score(self._split.queries, predictions)
-            shares = list(score.per_item) or [None] * len(rows.rows)
-            if [row["share"] for row in rows.rows] != shares:
-                for row, share in zip(rows.rows, shares, strict=True):
-                    row["share"] = share
-                rows.rewrite()
+            shares = list(score.per_item) or [None] * len(noted)
+            if noted != shares:
+                rows.note("share", shares)
             self._scored.setdefault(setting, {})[seed] = (predictions, score)
             self._figures.pop(setting, None)
         return predictions

@@ -15,8 +15,9 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.fewshot.asking import Asker, medium_facts
 from flamingo_jax.evaluation.fewshot.config import RANDOM, RICES, FewShotConfig
 from flamingo_jax.evaluation.fewshot.features import features
-from flamingo_jax.evaluation.fewshot.page import RowFiles, write_page
+from flamingo_jax.evaluation.fewshot.page import write_page
 from flamingo_jax.evaluation.fewshot.results import BLIND, Results, Setting
+from flamingo_jax.evaluation.fewshot.row_files import RowFiles
 from flamingo_jax.evaluation.fewshot.rows import Rows
 from flamingo_jax.evaluation.fewshot.settings import check, settings
 from flamingo_jax.evaluation.fewshot.shown import explained
@@ -132,7 +133,7 @@ def _seeds(benchmark: Benchmark, split: Split, config: FewShotConfig, shots: int
 def _ask(asker: Asker, rows: Rows, setting: Setting, seed: int, count: int) -> None:
     """Asks for the rows that a stopped evaluation has not left."""
     title = f"{setting.way}, {setting.shots} shots, seed {seed}"
-    with tqdm(total=count, initial=len(rows.rows), desc=title, leave=False) as bar:
+    with tqdm(total=count, initial=len(rows), desc=title, leave=False) as bar:
         for chunk in rows.chunks():
             rows.add(asker.ask(chunk, setting.shots, seed))
             bar.update(len(chunk))

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image as Picture
 
 from flamingo_jax.evaluation import published
-from flamingo_jax.evaluation.fewshot.page import RowFiles, render, write_page
+from flamingo_jax.evaluation.fewshot.page import render, write_page
+from flamingo_jax.evaluation.fewshot.row_files import RowFiles
 from tests.data.samples import encode_clip
 
 HOSTILE = '<script>alert(1)</script><img src=x onerror=y> "quoted" & \u202egnp.exe \ud800'

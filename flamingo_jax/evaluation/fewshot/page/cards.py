@@ -7,7 +7,7 @@ from flamingo_jax.evaluation.fewshot.page.candidates import candidates, short_ca
 from flamingo_jax.evaluation.fewshot.page.choice import Example, margin, setting_of
 from flamingo_jax.evaluation.fewshot.page.pictures import Pictures
 from flamingo_jax.evaluation.fewshot.page.prompt_parts import marked, split_prompt
-from flamingo_jax.evaluation.fewshot.page.row_files import Row
+from flamingo_jax.evaluation.fewshot.row_files import Row
 from flamingo_jax.html import figures
 from flamingo_jax.html.markup import Html, details, tag
 

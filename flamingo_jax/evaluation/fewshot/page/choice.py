@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 
-from flamingo_jax.evaluation.fewshot.page.row_files import Row
+from flamingo_jax.evaluation.fewshot.row_files import Row
 from flamingo_jax.html.figures import finite
 
 

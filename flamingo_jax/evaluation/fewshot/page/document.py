@@ -9,9 +9,9 @@ from etils import epath
 from flamingo_jax.evaluation.fewshot.page.cards import card
 from flamingo_jax.evaluation.fewshot.page.choice import Choice, choose
 from flamingo_jax.evaluation.fewshot.page.pictures import Pictures
-from flamingo_jax.evaluation.fewshot.page.row_files import Row
 from flamingo_jax.evaluation.fewshot.page.scores import figures_section, model_name, verdict
 from flamingo_jax.evaluation.fewshot.page.style import style_sheet
+from flamingo_jax.evaluation.fewshot.row_files import Row
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.html.markup import Html, absent, section, tag
 from flamingo_jax.html.page import page
