@@ -4,7 +4,9 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from etils import epath
+from jaxtyping import Float
 
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
@@ -59,7 +61,7 @@ class Item:
     details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the model says of one item.
 
@@ -69,7 +71,7 @@ class Prediction:
     """
 
     text: str = ""
-    scores: tuple[float, ...] = ()
+    scores: Sequence[float] | Float[np.ndarray, "candidates"] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -126,7 +126,7 @@ class Asker:
 
 def prediction_of(row: dict[str, Any]) -> Prediction:
     """What a row says, for the score."""
-    return Prediction(row.get("answer", ""), tuple(row.get("scores", ())))
+    return Prediction(row.get("answer", ""), np.asarray(row.get("scores", ()), np.float64))
 
 
 def medium_facts(item: Item) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Opens a benchmark to be evaluated on, and finds out before hours of asking whether that can be done."""
 
+import functools
 from collections.abc import Sequence
 
+import numpy as np
 from etils import epath
 
 from flamingo_jax.config import ConfigError
@@ -35,7 +37,8 @@ def open_to_ask(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig)
 
 def _try_score(benchmark: Benchmark, items: Sequence[Item]) -> None:
     """Scores the true answers."""
-    tried = [Prediction(item.answer, tuple(map(float, range(len(item.candidates))))) for item in items]
+    scores = functools.cache(lambda count: np.arange(count, dtype=np.float64))  # held once, not for each item
+    tried = [Prediction(item.answer, scores(len(item.candidates))) for item in items]
     try:
         benchmark.score(items, tried)
     except (ImportError, ValueError) as error:

@@ -1,7 +1,7 @@
 """The figures of an evaluation: of every set of rows in its folder that is complete, whichever command asked for it."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from etils import epath
@@ -31,7 +31,7 @@ class Results:
     def __init__(self, folder: epath.Path, benchmark: Benchmark, split: Split, chunk: int):
         self._folder, self._benchmark, self._split, self._chunk = folder, benchmark, split, chunk
         self._keys = [item.key for item in split.queries]
-        self._scored: dict[Setting, dict[int, tuple[list[Prediction], Score]]] = {}
+        self._scored: dict[Setting, dict[int, tuple[Sequence[Prediction], Score]]] = {}
         self._figures: dict[Setting, dict[str, Any]] = {}  # intervals can take minutes
         for setting, seed in self._asked():
             rows = self.rows(setting, seed)
@@ -57,7 +57,8 @@ class Results:
             shares = list(score.per_item) or [None] * len(noted)
             if noted != shares:
                 rows.note("share", shares)
-            self._scored.setdefault(setting, {})[seed] = (predictions, score)
+            # Where each item has its share, intervals need no predictions; those of ImageNet are 400 MB a seed.
+            self._scored.setdefault(setting, {})[seed] = (() if score.per_item else predictions, score)
             self._figures.pop(setting, None)
         return predictions
 

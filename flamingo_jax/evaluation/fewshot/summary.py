@@ -25,7 +25,7 @@ def result(
     the first tells how much the choice of examples matters, the second how much that of the questions does.
 
     Args:
-      predictions, scores: seed -> of all items.
+      predictions, scores: seed -> of all items; predictions may be left out where scores have each item's share.
     """
     values = [score.value for score in scores.values()]
     if not np.isfinite(values).all():  # as of one class alone
