@@ -33,10 +33,8 @@ class Results:
         self._keys = [item.key for item in split.queries]
         self._scored: dict[Setting, dict[int, tuple[Sequence[Prediction], Score]]] = {}
         self._figures: dict[Setting, dict[str, Any]] = {}  # intervals can take minutes
-        for setting, seed in self._asked():
-            rows = self.rows(setting, seed)
-            if rows.complete:
-                self.add(setting, seed, rows)
+        self._taken: set[tuple[Setting, int]] = set()
+        self._look()
 
     def path(self, setting: Setting, seed: int) -> epath.Path:
         """Where rows are."""
@@ -60,23 +58,29 @@ class Results:
             # Where each item has its share, intervals need no predictions; those of ImageNet are 400 MB a seed.
             self._scored.setdefault(setting, {})[seed] = (() if score.per_item else predictions, score)
             self._figures.pop(setting, None)
+        self._taken.add((setting, seed))
         return predictions
 
     def files(self) -> list[epath.Path]:
-        """The rows that a page of examples may show: those of models that see."""
-        return [self.path(setting, seed) for setting, seed in self._asked() if setting.way != BLIND]
+        """The complete rows that a page of examples may show: those of models that see."""
+        return [self.path(setting, seed) for setting, seed in sorted(self._taken) if setting.way != BLIND]
 
-    def _asked(self) -> list[tuple[Setting, int]]:
-        """What there are rows of, complete or not."""
+    def _look(self) -> None:
+        """Takes what is complete and new: other commands may be at work in the folder."""
         matches = [_FILE.fullmatch(path.name) for path in self._folder.glob("*.jsonl")]
-        return sorted((Setting(match[1], int(match[2])), int(match[3])) for match in matches if match)
+        asked = {(Setting(match[1], int(match[2])), int(match[3])) for match in matches if match}
+        for setting, seed in sorted(asked - self._taken):
+            rows = self.rows(setting, seed)
+            if rows.complete:
+                self.add(setting, seed, rows)
 
     def scored(self, setting: Setting, seed: int) -> bool:
         """Whether the rows are complete, and taken."""
         return seed in self._scored.get(setting, {})
 
     def figures(self) -> Mapping[str, list[dict[str, Any]]]:
-        """`results` and `baselines` of the summary, by selection and shots."""
+        """`results` and `baselines` of the summary, by selection and shots, of all that is complete by now."""
+        self._look()
         found: dict[str, list[dict[str, Any]]] = {"results": [], "baselines": []}
         for setting in sorted(self._scored):
             if setting not in self._figures:

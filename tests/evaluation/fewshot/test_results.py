@@ -26,7 +26,7 @@ def score(items, predictions) -> Score:
 BENCHMARK = Benchmark("b", "B", "mean", lambda folder, split: ITEMS, score, {}, "test")
 
 
-def write(folder, setting, seed, count=len(ITEMS)):
+def write(folder, setting, seed, count=40):
     rows = [
         {"key": item.key, "share": None, "scores": [place + number / 7 for number in range(CANDIDATES)]}
         for place, item in enumerate(ITEMS[:count])
@@ -67,3 +67,22 @@ def test_trying_the_score_costs_little():
     finally:
         tracemalloc.stop()
     assert most < 1 << 20
+
+
+def test_what_another_command_completes_is_in_the_figures(opened):
+    folder, make = opened
+    results = make()
+    write(folder, Setting("random", 4), 0)
+    write(folder, Setting("random", 8), 0, count=8)
+    assert [found["shots"] for found in results.figures()["results"]] == [4]
+    write(folder, Setting("random", 8), 0)
+    write(folder, Setting("random", 4), 1)
+    assert [(found["shots"], len(found["seeds"])) for found in results.figures()["results"]] == [(4, 2), (8, 1)]
+
+
+def test_the_page_shows_what_is_complete(opened):
+    """Rows of an unfinished setting have no shares yet, and it would be shown for its shots."""
+    folder, make = opened
+    for setting, count in ((Setting("random", 4), 40), (Setting("random", 8), 8), (Setting("blind", 4), 40)):
+        write(folder, setting, 0, count)
+    assert [path.name for path in make().files()] == ["random-4-0.jsonl"]
