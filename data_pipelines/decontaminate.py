@@ -18,11 +18,11 @@ from etils import epath
 from data_pipelines import command_line, output, progress
 from data_pipelines.copies import decontamination_report
 from data_pipelines.copies.decontamination import Decontamination, EvaluationImages
-from data_pipelines.copies.decontamination_report import Pair, is_exact
+from data_pipelines.copies.decontamination_report import Pair
 from data_pipelines.output import BuildError
 from data_pipelines.pipeline import references
 from flamingo_jax.data.document import Document, Image
-from flamingo_jax.data.duplicates import Fingerprint, Likeness, fingerprint
+from flamingo_jax.data.duplicates import MAY_BE_EXACT, Fingerprint, Likeness, fingerprint, is_exact
 from flamingo_jax.data.sources import open_source
 
 JSON, HTML = "decontamination.json", "decontamination.html"
@@ -115,7 +115,7 @@ def _check(
         checked["undecodable_images"] += len(batch) - len(known)
         for (picture, _), hits in zip(known, images.match([one for _, one in known], likeness), strict=True):
             for hit in hits:
-                exact = hit.distance == 0 and is_exact(picture.encoded, references.read(hit.image.reference))
+                exact = hit.distance <= MAY_BE_EXACT and is_exact(picture.encoded, references.read(hit.image.reference))
                 pair = Pair(picture.document, picture.number, picture.source, hit.image.name, hit.distance, exact)
                 yield pair, picture.record, numbers[hit.image.reference]
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from PIL import Image
 
 from data_pipelines import report_html
-from flamingo_jax.data.duplicates import same_pixels
 
 SHOWN = 500  # pairs with pictures in the HTML page, some 12 kB each; the JSON has all
 _THUMBNAIL = 200  # pixels of the longer side
@@ -32,7 +31,7 @@ class Pair:
       source: where the document says that it came from.
       evaluation: the name of the evaluation image.
       distance: in bits of the hash.
-      exact: the same bytes, or the same pixels at a distance of 0.
+      exact: the same bytes or the same pixels.
     """
 
     document: str
@@ -41,11 +40,6 @@ class Pair:
     evaluation: str
     distance: int
     exact: bool
-
-
-def is_exact(one: bytes, other: bytes) -> bool:
-    """Whether two image files are the same byte by byte, or pixel by pixel."""
-    return one == other or same_pixels(one, other)
 
 
 def ordered(pairs: Sequence[Pair]) -> list[Pair]:

@@ -14,10 +14,10 @@ from PIL import Image as Picture
 from data_pipelines import decontaminate
 from data_pipelines.copies import decontamination
 from data_pipelines.copies.decontamination import Decontamination, EvaluationImages
-from data_pipelines.copies.decontamination_report import Pair, counts, is_exact, ordered, render, to_json
+from data_pipelines.copies.decontamination_report import Pair, counts, ordered, render, to_json
 from data_pipelines.output import BuildError
 from flamingo_jax.data.document import Document, Image, Text
-from flamingo_jax.data.duplicates import COPIES, fingerprint
+from flamingo_jax.data.duplicates import COPIES, fingerprint, is_exact
 from tests.data_pipelines.fixtures_tars import tar_bytes
 
 

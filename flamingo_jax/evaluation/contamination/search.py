@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator, Sequence
 import tqdm
 
 from flamingo_jax.data.document import Document, Video
-from flamingo_jax.data.duplicates import CANDIDATES, Fingerprint, FingerprintIndex, Likeness, fingerprint
+from flamingo_jax.data.duplicates import (
+    CANDIDATES,
+    MAY_BE_EXACT,
+    Fingerprint,
+    FingerprintIndex,
+    Likeness,
+    fingerprint,
+    is_exact,
+)
 from flamingo_jax.data.errors import MediaError, RecordError
 from flamingo_jax.data.sources import Source
 from flamingo_jax.evaluation.benchmarks.benchmark import MediaFile
 from flamingo_jax.evaluation.contamination.questioned import Questioned
-from flamingo_jax.evaluation.contamination.stills import is_exact, still_of
+from flamingo_jax.evaluation.contamination.stills import still_of
 from flamingo_jax.evaluation.contamination.workers import Workers
 
 _DOCUMENTS = 8  # that a process takes at a time: Ctrl-C waits for them; in memory are the media of one
-_MAY_BE_EXACT = 4  # bits: the same pixels in another format are decoded at another scale, and hash a little differently
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -138,7 +145,7 @@ def _search_part(chunk: tuple[int, range]) -> Part:
     hits = []
     for query, medium, distance in zip(*(column.tolist() for column in found), strict=True):
         record, _, number, _, _ = places[query]
-        exact = distance <= _MAY_BE_EXACT and _exact(again, record, number, _task.media[medium])
+        exact = distance <= MAY_BE_EXACT and _exact(again, record, number, _task.media[medium])
         hits.append(Hit(corpus, *places[query], medium, distance, exact))
     return Part(corpus, len(records), damaged, counts[False], counts[True], undecodable, hits)
 

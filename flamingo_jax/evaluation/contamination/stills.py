@@ -3,7 +3,6 @@
 import io
 
 from flamingo_jax.data.document import Image, Video
-from flamingo_jax.data.duplicates import same_pixels
 from flamingo_jax.data.images import MAX_PIXELS_LIMIT
 from flamingo_jax.data.video import load_clip
 
@@ -32,8 +31,3 @@ def still_of(medium: Image | Video) -> bytes:
     file = io.BytesIO()
     frame.convert("RGB").save(file, "bmp")  # the same pixels are the same bytes
     return file.getvalue()
-
-
-def is_exact(one: bytes, other: bytes) -> bool:
-    """Whether two stills are the same byte by byte, or pixel by pixel."""
-    return one == other or same_pixels(one, other)

@@ -12,12 +12,13 @@ from PIL import Image as Picture
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.document import Document, Image, Video
+from flamingo_jax.data.duplicates import is_exact
 from flamingo_jax.data.errors import RecordError, SourceError
 from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile
 from flamingo_jax.evaluation.contamination.items import read_items
 from flamingo_jax.evaluation.contamination.questioned import Questioned, fingerprinted
 from flamingo_jax.evaluation.contamination.search import Hit, Part, search
-from flamingo_jax.evaluation.contamination.stills import is_exact, still_of
+from flamingo_jax.evaluation.contamination.stills import still_of
 from flamingo_jax.evaluation.contamination.tally import Counts, Tally, in_words
 from flamingo_jax.evaluation.contamination.workers import Workers
 from tests.evaluation.contamination.toy import BENCHMARK, clip_of, encoded, shapes, write_release
