@@ -35,9 +35,9 @@ def zero_shot_prompt(query: Item, examples: Sequence[Item]) -> str:
 
 
 def cut_answer(text: str, keywords: Sequence[str]) -> str:
-    """The answer up to the first of the prompt's keywords, or the first line's end: a model may go on with a prompt.
+    """The answer up to a keyword of the prompt, the tag of an image or a line's end: a model may go on with a prompt.
 
     The paper cuts at the keywords when a model leaves out `<EOC>` (section 4.4.1 of its first version).
     """
-    places = [place for keyword in (*keywords, "\n") if (place := text.strip().find(keyword)) >= 0]
+    places = [place for keyword in (*keywords, IMAGE_TAG, "\n") if (place := text.strip().find(keyword)) >= 0]
     return text.strip()[: min(places, default=None)].strip()

@@ -76,6 +76,7 @@ def test_tags_in_a_release_are_text():
         ("two dogs Output: a cat Question: why", "two dogs"),
         ("Question: why", ""),
         ("an output", "an output"),
+        ("a cat<image>Output: a dog", "a cat"),
         ("", ""),
     ],
 )
