@@ -15,7 +15,8 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.evaluation.benchmarks.catalog import find
 from flamingo_jax.evaluation.fewshot.asking import Asker, prediction_of
 from flamingo_jax.evaluation.fewshot.config import RANDOM, FewShotConfig
-from flamingo_jax.evaluation.fewshot.opening import open_to_ask
+from flamingo_jax.evaluation.fewshot.lengths import Prompts, check_lengths
+from flamingo_jax.evaluation.fewshot.opening import most_shots, open_to_ask
 from flamingo_jax.evaluation.fewshot.shown import explained
 from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection
@@ -76,12 +77,20 @@ class InTraining:
                 f"{benchmark.max_shots} examples"
             )
         split = open_to_ask(benchmark, epath.Path(self.data_dir), config)
+        if max(self.shots) > most_shots(benchmark, split):
+            raise ConfigError(
+                f"InTraining.shots of {benchmark.title} has {max(self.shots)}, and {self.data_dir} has "
+                f"{len(split.support)} examples"
+            )
         pixels = trained_pixels(design.config.mixture)
         first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
+        select = RandomSelection(len(split.support))
+        prompts = [Prompts(shots, config.seeds, select) for shots in self.shots]
+        check_lengths(first, benchmark, split, config, prompts, "InTraining.shots")
 
         def evaluate(params: Params, give_up: GiveUp) -> Mapping[str, float]:
             session = dataclasses.replace(first, params=params)
-            asker = Asker(session, benchmark, split, config, RANDOM, RandomSelection(len(split.support)))
+            asker = Asker(session, benchmark, split, config, RANDOM, select)
             found = {}
             for shots in self.shots:
                 if (value := _value(asker, split, config, shots, give_up, benchmark)) is None:

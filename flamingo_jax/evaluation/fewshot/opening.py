@@ -35,6 +35,11 @@ def open_to_ask(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig)
     return split
 
 
+def most_shots(benchmark: Benchmark, split: Split) -> int:
+    """The most examples that a prompt can have: as in the paper, and as many as there are."""
+    return min(benchmark.max_shots, len(split.support))
+
+
 def _try_score(benchmark: Benchmark, items: Sequence[Item]) -> None:
     """Scores the true answers."""
     scores = functools.cache(lambda count: np.arange(count, dtype=np.float64))  # held once, not for each item

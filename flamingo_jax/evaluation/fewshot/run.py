@@ -1,9 +1,10 @@
 """Evaluates a model on a benchmark: asks, keeps every answer as it comes, scores, and writes the summary and a page."""
 
 import dataclasses
+import functools
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
@@ -15,6 +16,8 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.fewshot.asking import Asker, medium_facts
 from flamingo_jax.evaluation.fewshot.config import RANDOM, RICES, FewShotConfig
 from flamingo_jax.evaluation.fewshot.features import features
+from flamingo_jax.evaluation.fewshot.lengths import Prompts, check_lengths
+from flamingo_jax.evaluation.fewshot.opening import most_shots
 from flamingo_jax.evaluation.fewshot.page import write_page
 from flamingo_jax.evaluation.fewshot.results import BLIND, Results, Setting
 from flamingo_jax.evaluation.fewshot.row_files import RowFiles
@@ -34,7 +37,7 @@ def evaluate_few_shot(
 ) -> Mapping[str, Any]:
     """Evaluates a model, or goes on with an evaluation that was stopped, and returns the summary.
 
-    In `output` stand afterwards: `summary.json`; `examples.html`; `rows/`, every prompt and answer as JSON lines;
+    In `output` stand afterwards: `summary.json`; `examples.html`; `rows/`, every answer and its prompt as JSON lines;
     `support.json`, where the examples' images are; and for splits whose references are kept back `server/`, the files
     for the evaluation server. The summary is of all that was asked in this folder, and is written anew each time a
     number of shots is done.
@@ -44,7 +47,8 @@ def evaluate_few_shot(
       split: see `open_to_ask`; it is opened before the model, which takes longer.
 
     Raises:
-      ConfigError: a picture is damaged, or `output` holds an evaluation of other settings.
+      ConfigError: a picture is damaged, prompts are too long for the model, or `output` holds an evaluation of other
+        settings.
     """
     session = dataclasses.replace(session, rows=config.batch_size, remembered=0)
     common = settings(session, benchmark, split, config)
@@ -52,9 +56,15 @@ def evaluate_few_shot(
     support = {item.key: medium_facts(item) for item in split.support}
     write_whole(output / "support.json", json.dumps(support))
     results = Results(output / "rows", benchmark, split, config.chunk)
-    for way, asker, counts in _ways(session, benchmark, split, config, output):
+    ways = _ways(session, benchmark, split, config, output)
+    seeds = functools.partial(_seeds, benchmark, split, config)
+    prompts = [Prompts(shots, seeds(shots, way), select) for way, select, counts in ways for shots in counts]
+    check_lengths(session, benchmark, split, config, prompts, "--shots")
+    for way, select, counts in ways:
+        selection = RANDOM if way == BLIND else way
+        asker = Asker(session, benchmark, split, config, selection, select, way == BLIND)
         for shots in counts:
-            for seed in _seeds(benchmark, split, config, shots, way):
+            for seed in seeds(shots, way):
                 setting = Setting(way, shots)
                 if results.scored(setting, seed):
                     continue
@@ -97,9 +107,9 @@ def _summary(
 
 def _ways(
     session: Session, benchmark: Benchmark, split: Split, config: FewShotConfig, output: epath.Path
-) -> Iterator[tuple[str, Asker, list[int]]]:
-    """How examples are chosen, who asks, and the numbers of shots; blind models get the random examples' texts."""
-    counts = _shots(benchmark, split, config)
+) -> list[tuple[str, Selection, list[int]]]:
+    """Names, choices of examples and numbers of shots; blind models get the random examples' texts."""
+    counts, ways = _shots(benchmark, split, config), []
     for way in (*config.selections, *([BLIND] if config.blind else [])):
         # Prompts of 0 shots do not depend on how examples are chosen.
         mine = [count for count in counts if count or way != RICES or RANDOM not in config.selections]
@@ -107,13 +117,13 @@ def _ways(
         if way == RICES and any(mine):
             queries = features(session, split.queries, output / "features" / "queries.npz")
             select = Rices(queries, features(session, split.support, output / "features" / "examples.npz"))
-        selection = RANDOM if way == BLIND else way
-        yield way, Asker(session, benchmark, split, config, selection, select, way == BLIND), mine
+        ways.append((way, select, mine))
+    return ways
 
 
 def _shots(benchmark: Benchmark, split: Split, config: FewShotConfig) -> list[int]:
     """The numbers of shots that make sense here; the log names those that do not."""
-    most = min(benchmark.max_shots, len(split.support))
+    most = most_shots(benchmark, split)
     if dropped := [count for count in config.shots if count > most]:
         why = f"it has {len(split.support)} examples" if most < benchmark.max_shots else "as in the paper"
         _logger.warning("%s: no prompts of %s shots (%s)", benchmark.title, ", ".join(map(str, dropped)), why)

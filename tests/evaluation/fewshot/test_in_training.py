@@ -16,6 +16,7 @@ from flamingo_jax.inference.session import Session
 from flamingo_jax.training.loop import train
 from flamingo_jax.training.run import RunConfig
 from tests.evaluation.fewshot.in_training_program import ITEMS, STEPS, evaluated
+from tests.evaluation.fewshot.test_prompts import write_release
 from tests.parallel.processes import Processes
 
 
@@ -59,6 +60,12 @@ def test_what_is_missing_is_told_before_the_first_update(tiny_config, tmp_path):
         InTraining("rareact", str(tmp_path), shots=(4,), dev=False).make(None)
     with pytest.raises(ConfigError, match="there is no benchmark 'okvqb'"):
         InTraining("okvqb", str(tmp_path)).make(None)
+
+
+def test_there_are_as_many_examples_as_shots(tmp_path):
+    write_release("hateful_memes", tmp_path)
+    with pytest.raises(ConfigError, match=r"InTraining.shots of HatefulMemes has 32, and .* has \d+ examples"):
+        InTraining("hateful_memes", str(tmp_path), shots=(32,), dev=False).make(None)
 
 
 def test_gin_makes_the_papers_dev_sets(tmp_path):
