@@ -15,6 +15,7 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.evaluation.benchmarks.catalog import find
 from flamingo_jax.evaluation.fewshot.asking import Asker, prediction_of
 from flamingo_jax.evaluation.fewshot.config import RANDOM, FewShotConfig
+from flamingo_jax.evaluation.fewshot.frames import with_frames
 from flamingo_jax.evaluation.fewshot.lengths import Prompts, check_lengths
 from flamingo_jax.evaluation.fewshot.opening import most_shots, open_to_ask
 from flamingo_jax.evaluation.fewshot.shown import explained
@@ -82,7 +83,7 @@ class InTraining:
                 f"InTraining.shots of {benchmark.title} has {max(self.shots)}, and {self.data_dir} has "
                 f"{len(split.support)} examples"
             )
-        pixels = trained_pixels(design.config.mixture)
+        pixels = with_frames(trained_pixels(design.config.mixture), split)
         first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
         select = RandomSelection(len(split.support))
         prompts = [Prompts(shots, config.seeds, select) for shots in self.shots]

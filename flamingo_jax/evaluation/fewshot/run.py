@@ -16,6 +16,7 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.fewshot.asking import Asker, medium_facts
 from flamingo_jax.evaluation.fewshot.config import RANDOM, RICES, FewShotConfig
 from flamingo_jax.evaluation.fewshot.features import features
+from flamingo_jax.evaluation.fewshot.frames import clip_facts, with_frames
 from flamingo_jax.evaluation.fewshot.lengths import Prompts, check_lengths
 from flamingo_jax.evaluation.fewshot.opening import most_shots
 from flamingo_jax.evaluation.fewshot.page import write_page
@@ -50,9 +51,11 @@ def evaluate_few_shot(
       ConfigError: a picture is damaged, prompts are too long for the model, or `output` holds an evaluation of other
         settings.
     """
-    session = dataclasses.replace(session, rows=config.batch_size, remembered=0)
+    before = clip_facts(session.pixels, split)  # how clips were shown when settings did not say it
+    pixels = with_frames(session.pixels, split)
+    session = dataclasses.replace(session, pixels=pixels, rows=config.batch_size, remembered=0)
     common = settings(session, benchmark, split, config)
-    check(output, common)
+    check(output, common, before)
     support = {item.key: medium_facts(item) for item in split.support}
     write_whole(output / "support.json", json.dumps(support))
     results = Results(output / "rows", benchmark, split, config.chunk)
@@ -96,6 +99,7 @@ def _summary(
         "step": common["step"],
         "model": {"name": name},
         "decoding": common["decoding"],
+        **{name: common[name] for name in ("clips",) if name in common},
         "items": len(split.queries),
         "support_items": len(split.support),
         "missing": split.missing,

@@ -12,6 +12,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.fewshot.asking import decoding_of
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
+from flamingo_jax.evaluation.fewshot.frames import clip_facts
 from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.inference.session import Session
@@ -37,11 +38,15 @@ def settings(session: Session, benchmark: Benchmark, split: Split, config: FewSh
         "example_keys": _digest(item.key for item in split.support),
         "batch_size": config.batch_size,
         "decoding": decoding,
+        **clip_facts(session.pixels, split),
     }
 
 
-def check(folder: epath.Path, now: Mapping[str, Any]) -> None:
+def check(folder: epath.Path, now: Mapping[str, Any], unsaid: Mapping[str, Any]) -> None:
     """Writes the settings, or compares them with those of what is there.
+
+    Args:
+      unsaid: settings of folders from before these were written down.
 
     Raises:
       ConfigError: the folder holds answers of other settings.
@@ -52,7 +57,7 @@ def check(folder: epath.Path, now: Mapping[str, Any]) -> None:
         write_whole(path, json.dumps(now, indent=1) + "\n")
         return
     try:
-        before = dict(json.loads(path.read_text()))
+        before = {**unsaid, **dict(json.loads(path.read_text()))}
     except (ValueError, TypeError) as error:
         raise ConfigError(f"{path} is damaged ({error}): delete {folder}, or give another --output") from error
     if changed := [name for name in now if before.get(name) != now[name]]:
