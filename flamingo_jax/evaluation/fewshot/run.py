@@ -138,10 +138,10 @@ def _shots(benchmark: Benchmark, split: Split, config: FewShotConfig) -> list[in
 
 
 def _seeds(benchmark: Benchmark, split: Split, config: FewShotConfig, shots: int, way: str) -> tuple[int, ...]:
-    """Those that make a difference."""
+    """Those that make a difference; 0 where none does, so that commands with other seeds ask nothing anew."""
     permuted = split.ranked and config.permutations > 1
     drawn = benchmark.text_examples if not shots else way != RICES or permuted
-    return config.seeds if drawn else config.seeds[:1]
+    return config.seeds if drawn else (0,)
 
 
 def _ask(asker: Asker, rows: Rows, setting: Setting, seed: int, count: int) -> None:

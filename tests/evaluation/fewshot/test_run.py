@@ -141,6 +141,16 @@ def test_answers_of_a_split_without_references_are_for_the_server(session, tmp_p
     assert {str(entry["question_id"]) for entry in handed_in} == {row["key"] for row in rows(output)}
 
 
+def test_seeds_that_make_no_difference_are_one(session, tmp_path):
+    """Prompts of ranked 0 shots are the same by each seed: three commands do not find an interval of width 0."""
+    write_release("hateful_memes", tmp_path / "release")
+    output = epath.Path(tmp_path) / "out"
+    for seed in (1, 2):
+        config = dataclasses.replace(QUICK, shots=(0,), seeds=(seed,))
+        (found,) = evaluated(session, BENCHMARKS["hateful_memes"], tmp_path / "release", config, output)["results"]
+    assert [each["seed"] for each in found["seeds"]] == [0] and found["interval"] == "bootstrap over items"
+
+
 def test_other_settings_need_another_folder(session, tmp_path):
     write_release("hateful_memes", tmp_path / "release")
     output = epath.Path(tmp_path) / "out"
