@@ -9,7 +9,7 @@ from flamingo_jax.data.document import Image
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Prediction
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.prompts import cut_answer, few_shot_prompt, plain, zero_shot_prompt
-from flamingo_jax.evaluation.fewshot.shown import ShownMedia
+from flamingo_jax.evaluation.fewshot.shown import Load, ShownMedia
 from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection, Selection, permuted
 from flamingo_jax.inference.decoding import BEAM, Decoding
@@ -37,6 +37,7 @@ class Asker:
         selection: str,
         select: Selection,
         blind: bool = False,
+        load: Load | None = None,
     ):
         """
         Args:
@@ -44,19 +45,20 @@ class Asker:
           selection: its name, for the rows.
           select: chooses examples. Those of 0 shots, whose images are not shown, are always drawn at random.
           blind: whether the model sees no image, though the prompts are the same.
+          load: see `ShownMedia`.
         """
         self._session = session
         self._benchmark, self._split, self._config = benchmark, split, config
         self._selection, self._select = selection, select
         self._draw = RandomSelection(len(split.support))
-        self._examples = ShownMedia(session, split.support)
-        self._blind = blind
+        self._examples = ShownMedia(session, split.support, load)
+        self._blind, self._load = blind, load
         self._decoding = decoding_of(benchmark, config)
 
     def ask(self, places: Sequence[int], shots: int, seed: int) -> list[dict[str, Any]]:
         """The rows of some queries, in order."""
         queries = [self._split.queries[place] for place in places]
-        shown = ShownMedia(self._session, queries)
+        shown = ShownMedia(self._session, queries, self._load)
         chosen = [self._chosen(query, place, shots, seed) for query, place in zip(queries, places, strict=True)]
         closed = bool(queries[0].candidates)
         orders = self._config.permutations if closed and shots else 1

@@ -6,6 +6,8 @@ okvqa/in_training.InTraining.data_dir = "benchmarks/okvqa"
 """
 
 import dataclasses
+import functools
+import logging
 from collections.abc import Callable, Mapping
 
 from etils import epath
@@ -21,11 +23,14 @@ from flamingo_jax.evaluation.fewshot.opening import most_shots, open_to_ask
 from flamingo_jax.evaluation.fewshot.shown import explained
 from flamingo_jax.evaluation.fewshot.splits import Split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection
+from flamingo_jax.evaluation.fewshot.together import load_together
 from flamingo_jax.inference.session import Session, trained_pixels
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.evaluations import GiveUp
 from flamingo_jax.training.run import run_tokenizer
 from flamingo_jax.training.state import Params
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,13 +90,13 @@ class InTraining:
             )
         pixels = with_frames(trained_pixels(design.config.mixture), split)
         first = Session(design, {}, run_tokenizer(design.config), 0, pixels, self.batch_size, remembered=0)
-        select = RandomSelection(len(split.support))
+        select, load = RandomSelection(len(split.support)), functools.partial(load_together, pixels)
         prompts = [Prompts(shots, config.seeds, select) for shots in self.shots]
         check_lengths(first, benchmark, split, config, prompts, "InTraining.shots")
 
         def evaluate(params: Params, give_up: GiveUp) -> Mapping[str, float]:
             session = dataclasses.replace(first, params=params)
-            asker = Asker(session, benchmark, split, config, RANDOM, select)
+            asker = Asker(session, benchmark, split, config, RANDOM, select, load=load)
             found = {}
             for shots in self.shots:
                 if (value := _value(asker, split, config, shots, give_up, benchmark)) is None:
@@ -103,7 +108,7 @@ class InTraining:
 
 
 def _value(asker: Asker, split: Split, config: FewShotConfig, shots: int, give_up: GiveUp, benchmark) -> float | None:
-    """The score; None if it was given up."""
+    """The score; None if it was given up, or a file is damaged: the run is worth more than the figure."""
     predictions = []
     try:
         for start in range(0, len(split.queries), config.chunk):
@@ -111,6 +116,8 @@ def _value(asker: Asker, split: Split, config: FewShotConfig, shots: int, give_u
                 return None
             places = range(start, min(start + config.chunk, len(split.queries)))
             predictions += map(prediction_of, asker.ask(places, shots, seed=0))
-    except MediaError as error:
-        raise explained(error, benchmark.title) from error
+    except (ConfigError, MediaError) as error:
+        told = explained(error, benchmark.title) if isinstance(error, MediaError) else error
+        _logger.error("no figures of %s this time: %s", benchmark.title, told)
+        return None
     return benchmark.score(split.queries, predictions).value

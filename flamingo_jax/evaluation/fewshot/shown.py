@@ -5,7 +5,7 @@ the order in which items are asked for: an evaluation that was killed and goes o
 """
 
 import collections
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.document import Image, Video
@@ -17,16 +17,19 @@ from flamingo_jax.inference.session import Session
 _BLOCK, _MOST = 16, 4096  # media of a block; and of a set whose blocks are likely to be remembered when they are wanted
 _REMEMBERED = 1 << 32  # bytes of visual tokens, on the host
 
+Load = Callable[[Sequence[MediaFile]], list[Image | Video]]
+
 
 class ShownMedia:
     """Visual tokens of items, by their place."""
 
-    def __init__(self, session: Session, items: Sequence[Item]):
+    def __init__(self, session: Session, items: Sequence[Item], load: Load | None = None):
         """
         Args:
           session: one that remembers no media: its own memory knows them by their bytes, whichever block they came in.
+          load: reads the files; None: `load_all`.
         """
-        self._session = session
+        self._session, self._load = session, load or load_all
         self._media = list(dict.fromkeys(item.medium for item in items))
         small = len(self._media) <= _MOST and not any(medium.video for medium in self._media)
         self._block = _BLOCK if small else 1
@@ -52,7 +55,7 @@ class ShownMedia:
         return self._blocks[block][within]
 
     def _encode(self, media: Sequence[MediaFile]) -> list[VisualTokens]:
-        return self._session.encode_media(load_all(media))
+        return self._session.encode_media(self._load(media))
 
 
 def load_all(media: Iterable[MediaFile]) -> list[Image | Video]:

@@ -1,13 +1,19 @@
 """Few-shot evaluation in the middle of a run."""
 
+import contextlib
 import json
 
+import jax
 import pytest
 from etils import epath
+from PIL import Image as PillowImage
 
 from flamingo_jax import config
 from flamingo_jax.config import ConfigError
+from flamingo_jax.data.errors import MediaError
+from flamingo_jax.evaluation.benchmarks.benchmark import MediaFile
 from flamingo_jax.evaluation.benchmarks.embedded_web import QUESTIONS
+from flamingo_jax.evaluation.fewshot import together
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.in_training import InTraining
 from flamingo_jax.evaluation.fewshot.opening import open_to_ask
@@ -66,6 +72,31 @@ def test_there_are_as_many_examples_as_shots(tmp_path):
     write_release("hateful_memes", tmp_path)
     with pytest.raises(ConfigError, match=r"InTraining.shots of HatefulMemes has 32, and .* has \d+ examples"):
         InTraining("hateful_memes", str(tmp_path), shots=(32,), dev=False).make(None)
+
+
+def test_a_damaged_picture_costs_the_figures_and_not_the_run(session, tmp_path, caplog):
+    write_release("hateful_memes", tmp_path)
+    evaluate = InTraining("hateful_memes", str(tmp_path), shots=(0,), max_items=2, dev=False).make(session.design)
+    for picture in (tmp_path / "img").iterdir():
+        picture.write_bytes(picture.read_bytes()[:40])
+    assert evaluate(session.params, lambda: False) == {}
+    assert "no figures of HatefulMemes this time" in caplog.text and "damaged: fetch it again" in caplog.text
+
+
+def test_no_process_goes_on_alone(session, tmp_path, monkeypatch):
+    """Where another process fails, this one does, before it would wait for the other."""
+    PillowImage.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes(b"no picture")
+    whole, damaged = (MediaFile(str(tmp_path / name)) for name in ("a.png", "b.png"))
+    monkeypatch.setattr(jax, "process_count", lambda: 2)
+    asked = []
+    for other in (False, True):
+        monkeypatch.setattr(together, "any_of", lambda mine, other=other: asked.append(mine) or mine or other)
+        with pytest.raises(MediaError, match=r"b\.png"):
+            together.load_together(session.pixels, [whole, damaged])
+        with pytest.raises(MediaError, match="another process") if other else contextlib.nullcontext():
+            together.load_together(session.pixels, [whole])
+    assert asked == [True, False] * 2
 
 
 def test_gin_makes_the_papers_dev_sets(tmp_path):
