@@ -4,7 +4,7 @@ On a benchmark, few-shot, as papers do; the folder holds the files of its releas
 
     python -m flamingo_jax.evaluate --workdir=DIR --benchmark=vqav2 --data_dir=DIR [--shots=0,4,8,16,32]
 
-Writes the summary, every prompt and answer, and a page of examples into the workdir's `evaluations/`, and prints a
+Writes the summary, every answer with its prompt, and a page of examples into the workdir's `evaluations/`, and prints a
 table beside published figures. The same command goes on with an evaluation that was stopped.
 
 On held-out documents of a dataset that it was trained with:
