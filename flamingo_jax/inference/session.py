@@ -4,7 +4,6 @@ import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
 
-import jax
 import numpy as np
 from etils import epath
 from jaxtyping import Float
@@ -16,14 +15,13 @@ from flamingo_jax.data.media import load_media
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.tokenizer import Tokenizer
 from flamingo_jax.inference.batches import Batches, Prompt
-from flamingo_jax.inference.buckets import batch_rows
 from flamingo_jax.inference.candidates import Candidates, parts
 from flamingo_jax.inference.continuing import RANDOM_KEYS
 from flamingo_jax.inference.decoding import DEFAULT, Decoding
+from flamingo_jax.inference.machine import for_this_machine
 from flamingo_jax.inference.media import MediaEncoder, Medium, VisualTokens
 from flamingo_jax.inference.programs import Programs
 from flamingo_jax.inference.prompts import PromptError, tokenize_candidate
-from flamingo_jax.models.attention_kernels import runs_on
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.design import Design
@@ -77,9 +75,9 @@ class Session:
           FileNotFoundError: no run was started there.
           ConfigError, CheckpointError, WeightsError, TokenizerError: what is missing or does not fit.
         """
-        run = _for_this_machine(read_run(epath.Path(workdir), step))
+        run = for_this_machine(read_run(epath.Path(workdir), step))
         tokenizer = run_tokenizer(run)  # before the weights, which take long
-        setup = set_up(Design.make(run), resumed=True)
+        setup = set_up(Design.make(run, trains=False), resumed=True)
         with Checkpoints(epath.Path(workdir), run.checkpoints, read_only=True) as checkpoints:
             if not checkpoints.steps:
                 raise ConfigError(f"{workdir} has no complete checkpoint yet: train first")
@@ -123,7 +121,7 @@ class Session:
         Raises:
           MediaError: as `encode_media`.
         """
-        count = batch_rows(rows, rows, self._programs.parts)
+        count = -(-rows // self._programs.parts) * self._programs.parts
         pixels = dataclasses.replace(self.pixels, num_frames=frames)
         images, mask = load_media(media, count, pixels, None)
         return self._programs.pooled(self.params, images, mask)[: len(media)]
@@ -233,10 +231,3 @@ class Session:
     def _encoder(self) -> MediaEncoder:
         encode = functools.partial(self._programs.encode, self.params)
         return MediaEncoder(encode, self.pixels, self._programs.parts, self.remembered)
-
-
-def _for_this_machine(run: RunConfig) -> RunConfig:
-    """The same model, without an attention kernel that the devices here do not run."""
-    if runs_on(run.model.attention, jax.default_backend()):
-        return run
-    return dataclasses.replace(run, model=dataclasses.replace(run.model, attention="xla"))

@@ -46,6 +46,13 @@ class MeshConfig:
         check_rules(self.moment_rules, "MeshConfig.moment_rules", AXES)
 
 
+def fits(config: MeshConfig, devices: int) -> bool:
+    """Whether the axes' sizes multiply to so many devices."""
+    sizes = [getattr(config, axis) for axis in AXES]
+    known = math.prod(size for size in sizes if size != -1)
+    return sizes.count(-1) <= 1 and devices % known == 0 and (-1 in sizes or known == devices)
+
+
 def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -> Mesh:
     """A mesh over `devices` (default: all), laid out so that neighbours on an axis are neighbours in the network.
 
@@ -58,7 +65,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[jax.Device] | None = None) -
     devices = jax.devices() if devices is None else devices
     sizes = [getattr(config, axis) for axis in AXES]
     known = math.prod(size for size in sizes if size != -1)
-    if sizes.count(-1) > 1 or len(devices) % known or (-1 not in sizes and known != len(devices)):
+    if not fits(config, len(devices)):
         asked = ", ".join(f"{axis}={size}" for axis, size in zip(AXES, sizes, strict=True))
         raise ConfigError(f"a mesh of {asked} does not fit {len(devices)} devices: their product must be that number")
     shape = [len(devices) // known if size == -1 else size for size in sizes]

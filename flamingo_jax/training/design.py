@@ -62,21 +62,20 @@ class Design:
     frozen: Params
 
     @classmethod
-    def make(cls, config: RunConfig, devices: Sequence[Any] | None = None) -> "Design":
+    def make(cls, config: RunConfig, devices: Sequence[Any] | None = None, *, trains: bool = True) -> "Design":
         """The design of a run on `devices` (default: all that there are).
+
+        Args:
+          trains: whether it will make steps, of which each batch must divide over the devices; else it only answers.
 
         Raises:
           ConfigError: the mesh or the attention kernel does not fit the devices, a batch or a parameter does
             not divide over it, or the freezing rules or the optimizer's policies do not fit the model.
         """
-        mesh, rules = make_mesh(config.mesh, devices), config.mesh.rules
+        mesh = make_mesh(config.mesh, devices)
         sizes = {name: dataset.batch_size for name, dataset in config.mixture.datasets}
-        if config.mixture.strategy == MERGED:
-            # Devices share each dataset's rows, but what is cut into microbatches is all of them together.
-            check_batches(sizes, mesh, rules)
-            check_batches({MERGED: sum(sizes.values())}, mesh, rules, config.microbatches)
-        else:
-            check_batches(sizes, mesh, rules, config.parts)
+        if trains:
+            _check_batches(config, sizes, mesh)
         platform = mesh.devices.flat[0].platform
         if not runs_on(config.model.attention, platform):
             raise ConfigError(
@@ -177,6 +176,16 @@ class Design:
     def count(self, frozen: bool) -> int:
         """How many parameters are frozen, or trainable."""
         return sum(self.shapes[path].size for path, name in self.labels.items() if (name == FROZEN) == frozen)
+
+
+def _check_batches(config: RunConfig, sizes: Mapping[str, int], mesh: Mesh) -> None:
+    rules = config.mesh.rules
+    if config.mixture.strategy == MERGED:
+        # Devices share each dataset's rows, but what is cut into microbatches is all of them together.
+        check_batches(sizes, mesh, rules)
+        check_batches({MERGED: sum(sizes.values())}, mesh, rules, config.microbatches)
+    else:
+        check_batches(sizes, mesh, rules, config.parts)
 
 
 def _opt_state(optimizer: optax.GradientTransformation, params: Params, moments: Shardings, mesh: Mesh) -> Any:

@@ -15,10 +15,12 @@ from flamingo_jax.data.pairs import PairsConfig
 from flamingo_jax.data.text import TextConfig
 from flamingo_jax.inference import session as session_lib
 from flamingo_jax.inference.decoding import Decoding
+from flamingo_jax.inference.machine import mesh_of
 from flamingo_jax.inference.programs import Programs
 from flamingo_jax.inference.prompts import PromptError, prompt_batch, tokenize_prompt
 from flamingo_jax.inference.scoring import make_scorer
 from flamingo_jax.inference.session import Session, trained_pixels
+from flamingo_jax.parallel.mesh import MeshConfig, fits
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.run import RunConfig
 from tests import tiny, tiny_run
@@ -55,6 +57,45 @@ PROMPTS = [
 @pytest.fixture(scope="module")
 def answers(session) -> list[str]:
     return session.answer(PROMPTS, Decoding(max_new_tokens=NEW))
+
+
+def test_batches_and_devices_of_training_do_not_matter(session, tmp_path):
+    """A batch that does not divide, and a mesh of devices that are not here."""
+    workdir, run = tmp_path / "run", session.run
+    tiny_run.save_first(workdir, run)
+    name, _ = run.mixture.datasets[0]
+    odd = dataclasses.replace(run, mesh=MeshConfig(data=2, fsdp=2), microbatches={name: 64})
+    (workdir / "config.json").write_text(config_lib.to_json(odd))
+    opened = Session.open(workdir)
+    assert opened.design.mesh.size == 1
+    assert opened.answer(PROMPTS[:1], Decoding(max_new_tokens=1))
+    with pytest.raises(ConfigError, match="does not fit 1 devices"):
+        Design.make(odd)
+    with pytest.raises(ConfigError, match=r"rows of a batch.* 64 microbatches"):
+        Design.make(dataclasses.replace(odd, mesh=run.mesh))
+
+
+@pytest.mark.parametrize(
+    "sizes, devices, expected",
+    [
+        ({"data": 4}, 4, {"data": 4}),
+        ({"data": -1, "fsdp": 2}, 4, {"data": -1, "fsdp": 2}),
+        ({"data": 2}, 4, {"data": -1}),
+        ({"replica": 2, "data": 2, "fsdp": 2}, 4, {"data": -1, "fsdp": 2}),
+        ({"data": 4, "fsdp": 16, "tensor": 4}, 8, {"data": 1, "fsdp": -1, "tensor": 4}),
+        ({"fsdp": -1, "tensor": 8}, 3, {"data": 1, "fsdp": -1}),
+    ],
+)
+def test_a_mesh_becomes_that_of_the_devices_here(sizes, devices, expected):
+    found = mesh_of(MeshConfig(**{"data": 1} | sizes), devices)
+    assert found == MeshConfig(**{"data": 1} | expected) and fits(found, devices)
+
+
+def test_features_of_any_number_on_any_number_of_devices(session, monkeypatch):
+    """Two devices share the batch of five."""
+    alone = session.pooled_features(PICTURES, 5, 1)
+    monkeypatch.setattr(Programs, "parts", 2)
+    np.testing.assert_allclose(session.pooled_features(PICTURES + PICTURES[:1], 5, 1)[:4], alone, rtol=1e-5, atol=1e-6)
 
 
 def test_the_company_of_a_prompt_does_not_matter(session, answers):
