@@ -7,7 +7,7 @@ import numpy as np
 from etils import epath
 
 from flamingo_jax.config import ConfigError
-from flamingo_jax.evaluation.benchmarks import templates, visual_questions
+from flamingo_jax.evaluation.benchmarks import templates
 from flamingo_jax.evaluation.benchmarks.annotation_files import field
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.clip_files import ClipFiles
@@ -111,7 +111,6 @@ BENCHMARK = Benchmark(
     score=score,
     files={split: (questions, _VIDEOS) for split, questions in _QUESTIONS.items()},
     query_split="val",
-    keywords=visual_questions.KEYWORDS,
     text_examples=0,
     server_answers=server_answers,
 )

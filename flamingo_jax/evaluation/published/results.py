@@ -64,22 +64,6 @@ def figures(benchmark_name: str) -> tuple[Published, ...]:
     return _all().get(re.sub(r"[^a-z0-9]", "", benchmark_name.lower()), ())
 
 
-def rows(benchmark_name: str, shots: Sequence[int]) -> list[tuple[Published, tuple[float | None, ...]]]:
-    """Each few-shot result that has a figure at one of these numbers of shots, with its figures (None: not printed)."""
-    chosen = []
-    for one in figures(benchmark_name):
-        values = tuple(one.values.get(count) for count in shots)
-        if any(value is not None for value in values):
-            chosen.append((one, values))
-    return chosen
-
-
-def state_of_the_art(benchmark_name: str) -> float | None:
-    """The fine-tuned state of the art that the paper compares itself with; None where it names none."""
-    found = (one.fixed for one in figures(benchmark_name) if (one.model, one.how) == (_STATE_OF_THE_ART, FINE_TUNED))
-    return next(found, None)
-
-
 @functools.cache
 def _all() -> Mapping[str, tuple[Published, ...]]:
     found: dict[str, list[Published]] = {name: [] for name in TITLES}
