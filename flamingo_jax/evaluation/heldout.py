@@ -15,7 +15,7 @@ from flamingo_jax.data.interleaved import InterleavedConfig
 from flamingo_jax.data.sequence import plain_text
 from flamingo_jax.evaluation.cases import Case, Truth, attributes_in
 from flamingo_jax.inference.decoding import Decoding
-from flamingo_jax.inference.scoring import make_scorer, mean_over
+from flamingo_jax.inference.scoring import mean_over
 from flamingo_jax.inference.session import Session
 from flamingo_jax.training.state import Params
 
@@ -73,7 +73,6 @@ class Reader:
         # Two places more, for the `<EOC><EOS>` of a pair.
         length = min(dataset.length, self._head + longest + 2)
         self._dataset = dataclasses.replace(dataset, length=length, **changes)
-        self._score = make_scorer(session.model)
         self._decoding = Decoding(max_new_tokens=max_new_tokens)
 
     def caption_mask(self, case: Case) -> np.ndarray:
@@ -90,7 +89,8 @@ class Reader:
             examples = [self._dataset.example(documents[place], self._tokenizer) for place in chunk]
             return stack(examples, [0] * len(examples))
 
-        losses = np.concatenate(_in_chunks(len(cases), rows, lambda batch: self._score(params, batch)))
+        session = dataclasses.replace(self._session, params=params)
+        losses = np.concatenate(_in_chunks(len(cases), rows, session.losses))
         nll, nlls = mean_over(losses, np.stack([self.caption_mask(case) for case in cases]))
         return Reading(nll, nlls.tolist())
 
@@ -111,7 +111,7 @@ def _in_chunks(count: int, rows: Callable, run: Callable) -> list[np.ndarray]:
     for start in tqdm(range(0, count, _ROWS), desc="scoring", leave=False):
         chunk = [*range(start, min(start + _ROWS, count))]
         filled = chunk + chunk[:1] * (_ROWS - len(chunk))
-        out.append(np.asarray(jax.device_get(run(rows(filled))))[: len(chunk)])
+        out.append(run(rows(filled))[: len(chunk)])
     return out
 
 

@@ -23,8 +23,9 @@ from flamingo_jax.models.quantized import as_variables
 from flamingo_jax.models.sharding import parts_of
 from flamingo_jax.parallel.rules import Rules, batch_sharding, replicated
 from flamingo_jax.training.state import Params
+from flamingo_jax.training.step import model_inputs
 
-_ENCODE, _POOL, _PREFILL, _SCORE = "encode", "pool", "prefill", "score"
+_ENCODE, _POOL, _PREFILL, _SCORE, _LOSSES = "encode", "pool", "prefill", "score", "losses"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,6 +87,14 @@ class Programs:
         """Log-likelihoods of candidates, see `make_candidate_scorer`; they may still be under way."""
         return self._run(_SCORE, params, prefix, logits, tokens, counts)
 
+    def losses(self, params: Params, batch: Mapping[str, np.ndarray]) -> Float[np.ndarray, "batch length"]:
+        """The negative log-likelihood, in nats, of each token of rows as training has them; any number of rows."""
+        inputs = {name: array for name, array in model_inputs(batch).items() if array is not None}
+        count = len(inputs["tokens"])
+        filling = -count % self.parts
+        filled = {name: np.concatenate([x, x[:1].repeat(filling, axis=0)]) for name, x in inputs.items()}
+        return np.asarray(self._run(_LOSSES, params, filled))[:count]
+
     def _run(self, what: str | Decoding, params: Params, *inputs: Any) -> Any:
         placed = jax.tree.map(lambda x: self._place(x) if isinstance(x, np.ndarray) else x, inputs)
         with self._scope():
@@ -121,4 +130,6 @@ def _compiled(programs: Programs, what: str | Decoding) -> Callable:
         return read(functools.partial(pooled_features, model))
     if what == _SCORE:
         return read(make_candidate_scorer(model))
+    if what == _LOSSES:
+        return read(lambda params, batch: model.apply(as_variables(params), **model_inputs(batch), loss_chunk=0))
     return read(lambda params, images, mask: model.apply(as_variables(params), images, mask, method="encode_images"))

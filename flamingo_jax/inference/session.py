@@ -194,6 +194,10 @@ class Session:
                 found[place] = Candidates(scores, np.asarray([len(each) for each in tokens[place]]))
         return found
 
+    def losses(self, batch: Mapping[str, np.ndarray]) -> Float[np.ndarray, "batch length"]:
+        """The negative log-likelihood, in nats, of each token of rows as training has them (`data.example.stack`)."""
+        return self._programs.losses(self.params, batch)
+
     def _scored(
         self, batch: Mapping[str, np.ndarray], candidates: Sequence[Sequence[Sequence[int]]]
     ) -> list[np.ndarray]:

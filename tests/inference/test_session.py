@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from flax import linen as nn
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
@@ -13,16 +14,17 @@ from flamingo_jax.data.interleaved import InterleavedConfig
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.pairs import PairsConfig
 from flamingo_jax.data.text import TextConfig
+from flamingo_jax.inference import programs as programs_lib
 from flamingo_jax.inference import session as session_lib
 from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.machine import mesh_of
 from flamingo_jax.inference.programs import Programs
 from flamingo_jax.inference.prompts import PromptError, prompt_batch, tokenize_prompt
-from flamingo_jax.inference.scoring import make_scorer
 from flamingo_jax.inference.session import Session, trained_pixels
 from flamingo_jax.parallel.mesh import MeshConfig, fits
 from flamingo_jax.training.design import Design
 from flamingo_jax.training.run import RunConfig
+from flamingo_jax.training.step import model_inputs
 from tests import tiny, tiny_run
 from tests.data.samples import clip_bytes, noise_bytes
 
@@ -66,9 +68,7 @@ def test_batches_and_devices_of_training_do_not_matter(session, tmp_path):
     name, _ = run.mixture.datasets[0]
     odd = dataclasses.replace(run, mesh=MeshConfig(data=2, fsdp=2), microbatches={name: 64})
     (workdir / "config.json").write_text(config_lib.to_json(odd))
-    opened = Session.open(workdir)
-    assert opened.design.mesh.size == 1
-    assert opened.answer(PROMPTS[:1], Decoding(max_new_tokens=1))
+    assert Session.open(workdir).design.mesh.size == 1
     with pytest.raises(ConfigError, match="does not fit 1 devices"):
         Design.make(odd)
     with pytest.raises(ConfigError, match=r"rows of a batch.* 64 microbatches"):
@@ -89,6 +89,20 @@ def test_batches_and_devices_of_training_do_not_matter(session, tmp_path):
 def test_a_mesh_becomes_that_of_the_devices_here(sizes, devices, expected):
     found = mesh_of(MeshConfig(**{"data": 1} | sizes), devices)
     assert found == MeshConfig(**{"data": 1} | expected) and fits(found, devices)
+
+
+def test_losses_of_any_number_of_rows_are_found_on_the_mesh(session, monkeypatch):
+    seen = []
+
+    def compiled(programs, what):
+        return lambda params, batch: seen.append((nn.get_logical_axis_rules(), len(batch["tokens"]))) or batch["tokens"]
+
+    monkeypatch.setattr(programs_lib, "_compiled", compiled)
+    monkeypatch.setattr(Programs, "parts", 2)
+    prompts = [tokenize_prompt(text, session.tokenizer) for text in "abc"]
+    batch = prompt_batch(prompts, session.tokenizer, session.pixels)
+    np.testing.assert_array_equal(session.losses(batch), batch["tokens"])
+    assert seen == [(session.run.mesh.rules, 4)]
 
 
 def test_features_of_any_number_on_any_number_of_devices(session, monkeypatch):
@@ -163,7 +177,8 @@ def scores_from_scratch(session: Session, prompt: tuple, candidate: str, end: bo
     media = np.zeros((1, 3, 4, 32), np.float32)
     for place, medium in enumerate(session.encode_media(prompt[1])):
         media[0, place] = medium.tokens
-    losses = make_scorer(session.model)(session.params, batch | {"media": media.reshape(1, 12, 32)})
+    inputs = model_inputs(batch | {"media": media.reshape(1, 12, 32)})
+    losses = session.model.apply({"params": session.params}, **inputs, loss_chunk=0)
     return -float(np.asarray(losses)[0, -len(more) :].sum())
 
 
