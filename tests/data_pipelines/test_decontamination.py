@@ -17,7 +17,7 @@ from data_pipelines.copies.decontamination import Decontamination, EvaluationIma
 from data_pipelines.copies.decontamination_report import Pair, counts, ordered, render, to_json
 from data_pipelines.output import BuildError
 from flamingo_jax.data.document import Document, Image, Text
-from flamingo_jax.data.duplicates import COPIES, fingerprint, is_exact
+from flamingo_jax.data.duplicates import COPIES, MAY_BE_EXACT, distance, fingerprint, is_exact
 from tests.data_pipelines.fixtures_tars import tar_bytes
 
 
@@ -232,6 +232,27 @@ def test_a_stored_dataset_is_checked(dataset, evaluation, tmp_path, capsys):
         decontaminate.main(arguments)
 
 
+class Here:
+    """Workers that are this process."""
+
+    def map(self, function, things, chunksize):
+        return map(function, things)
+
+
+def test_the_same_pixels_in_another_format_are_exact(tmp_path):
+    """Large JPEGs are decoded at another scale, so that their hash differs by some bits."""
+    jpeg = picture(1, "JPEG", 13, quality=90)
+    buffer = io.BytesIO()
+    Picture.open(io.BytesIO(jpeg)).save(buffer, "BMP")
+    assert 0 < distance(fingerprint(jpeg), fingerprint(buffer.getvalue())) <= MAY_BE_EXACT
+    (tmp_path / "0.jpg").write_bytes(jpeg)
+    images = EvaluationImages.load([str(tmp_path)])
+    documents = [Document("a", (Image(buffer.getvalue(), "0.bmp"),))]
+    checked = {"images": 0, "damaged_documents": 0, "undecodable_images": 0}
+    ((pair, _, _),) = decontaminate._check(documents, images, COPIES, Here(), checked)
+    assert pair.exact
+
+
 def test_a_damaged_record_is_counted(images):
     class Damaged:
         def __len__(self):
@@ -243,11 +264,6 @@ def test_a_damaged_record_is_counted(images):
             return Corpus.PAGES[1]
 
     checked = {"images": 0, "damaged_documents": 0, "undecodable_images": 0}
-
-    class Here:
-        def map(self, function, things, chunksize):
-            return map(function, things)
-
     found = list(decontaminate._check(Damaged(), images, COPIES, Here(), checked))
     assert checked == {"images": 2, "damaged_documents": 1, "undecodable_images": 0}
     assert {(pair.document, record) for pair, record, _ in found} == {("b", 1)}
