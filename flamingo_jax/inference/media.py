@@ -98,6 +98,17 @@ class MediaEncoder:
             self._size -= oldest.tokens.nbytes
 
 
+def load_on_threads(
+    media: Sequence[Image | Video], capacity: int, pixels: DatasetConfig
+) -> tuple[UInt8[np.ndarray, "capacity frames size size 3"], Bool[np.ndarray, "capacity frames"]]:
+    """As `load_media` without random changes, on several threads."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        blocks = [*pool.map(lambda medium: load_media([medium], 1, pixels, None), media)]
+    blocks.append(load_media((), capacity - len(media), pixels, None))
+    images, mask = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    return images, mask
+
+
 def _key(medium: Image | Video) -> bytes:
     """What tells media apart: the bytes of the file, and what of it is shown."""
     kind = repr((type(medium).__name__, getattr(medium, "span", None))).encode()

@@ -11,7 +11,6 @@ from jaxtyping import Float
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Image, Video
-from flamingo_jax.data.media import load_media
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.tokenizer import Tokenizer
 from flamingo_jax.inference.batches import Batches, Prompt
@@ -19,7 +18,7 @@ from flamingo_jax.inference.candidates import Candidates, parts
 from flamingo_jax.inference.continuing import RANDOM_KEYS
 from flamingo_jax.inference.decoding import DEFAULT, Decoding
 from flamingo_jax.inference.machine import for_this_machine
-from flamingo_jax.inference.media import MediaEncoder, Medium, VisualTokens
+from flamingo_jax.inference.media import MediaEncoder, Medium, VisualTokens, load_on_threads
 from flamingo_jax.inference.programs import Programs
 from flamingo_jax.inference.prompts import PromptError, tokenize_candidate
 from flamingo_jax.models.flamingo import Flamingo
@@ -123,7 +122,7 @@ class Session:
         """
         count = -(-rows // self._programs.parts) * self._programs.parts
         pixels = dataclasses.replace(self.pixels, num_frames=frames)
-        images, mask = load_media(media, count, pixels, None)
+        images, mask = load_on_threads(media, count, pixels)
         return self._programs.pooled(self.params, images, mask)[: len(media)]
 
     def answer(

@@ -8,8 +8,9 @@ from PIL import Image as PillowImage
 
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.errors import MediaError
+from flamingo_jax.data.media import load_media
 from flamingo_jax.data.pairs import VideoConfig
-from flamingo_jax.inference.media import MediaEncoder, VisualTokens, media_block
+from flamingo_jax.inference.media import MediaEncoder, VisualTokens, load_on_threads, media_block
 from flamingo_jax.inference.prompts import PromptError
 from tests import tiny
 from tests.data.samples import clip_bytes
@@ -96,3 +97,11 @@ def test_rows_of_media_are_filled_with_nothing():
     assert media_block([[], []], 0, tiny.CONFIG).shape == (2, 0, width)
     with pytest.raises(PromptError, match="encode the media with the model that is asked"):
         media_block([[VisualTokens(np.zeros((latents, width + 1)))]], 1, tiny.CONFIG)
+
+
+@pytest.mark.parametrize("capacity", [5, 8])
+def test_threads_decode_what_one_does(capacity):
+    media = [picture(10), Video(clip_bytes(seconds=2), "clip"), *map(picture, (20, 30, 40))]
+    found, alone = load_on_threads(media, capacity, PIXELS), load_media(media, capacity, PIXELS, None)
+    for one, other in zip(found, alone, strict=True):
+        np.testing.assert_array_equal(one, other)

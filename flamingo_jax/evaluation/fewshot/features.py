@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from etils import epath
@@ -16,7 +15,6 @@ from flamingo_jax.inference.session import Session
 
 _FRAMES_AT_ONCE = 64
 _PART = 4096  # media of a file: what a kill may cost
-_READERS = 4  # batches that are decoded at a time; they wait for C code that lets others run
 
 
 def features(session: Session, items: Sequence[Item], path: epath.Path) -> Float[np.ndarray, "items width"]:
@@ -71,13 +69,8 @@ def _parts(
 def _encoded(
     session: Session, media: Sequence[MediaFile], rows: int, frames: int, bar: tqdm
 ) -> Float[np.ndarray, "media width"]:
-    def encode(start: int) -> Float[np.ndarray, "some width"]:
-        return session.pooled_features(load_all(media[start : start + rows]), rows, frames)
-
-    found = [encode(0)]  # compiles the program, for all threads
-    bar.update(len(found[0]))
-    with ThreadPoolExecutor(_READERS) as pool:
-        for batch in pool.map(encode, range(rows, len(media), rows)):
-            found.append(batch)
-            bar.update(len(batch))
+    found = []
+    for start in range(0, len(media), rows):
+        found.append(session.pooled_features(load_all(media[start : start + rows]), rows, frames))
+        bar.update(len(found[-1]))
     return np.concatenate(found)

@@ -36,7 +36,6 @@ class Encoder:
 @pytest.fixture
 def items(tmp_path, monkeypatch):
     monkeypatch.setattr(lib, "_PART", 300)
-    monkeypatch.setattr(lib, "_READERS", 1)
     for place in range(COUNT):
         (tmp_path / f"{place}.png").write_text(str(place))
     return [Item(str(place), MediaFile(str(tmp_path / f"{place}.png")), "", "") for place in range(COUNT)]
