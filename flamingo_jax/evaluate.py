@@ -5,7 +5,8 @@ On a benchmark, few-shot, as papers do; the folder holds the files of its releas
     python -m flamingo_jax.evaluate --workdir=DIR --benchmark=vqav2 --data_dir=DIR [--shots=0,4,8,16,32]
 
 Writes the summary, every answer with its prompt, and a page of examples into the workdir's `evaluations/`, and prints a
-table beside published figures. The same command goes on with an evaluation that was stopped.
+table beside published figures. The same command goes on with an evaluation that was stopped. Started as several
+processes, as a training is, it evaluates on the devices of all of them.
 
 On held-out documents of a dataset that it was trained with:
 
@@ -14,6 +15,7 @@ On held-out documents of a dataset that it was trained with:
 Writes `summary.json`, `heldout.json` and `report.html` into the workdir.
 """
 
+import jax
 from absl import flags
 from etils import epath
 
@@ -23,6 +25,7 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
 from flamingo_jax.evaluation.benchmarks.catalog import BENCHMARKS, find
 from flamingo_jax.evaluation.fewshot.config import SELECTIONS, FewShotConfig
 from flamingo_jax.evaluation.fewshot.opening import open_to_ask
+from flamingo_jax.evaluation.fewshot.own_folder import own_folder
 from flamingo_jax.evaluation.fewshot.run import evaluate_few_shot
 from flamingo_jax.evaluation.fewshot.text import table
 from flamingo_jax.evaluation.report import write_report
@@ -72,15 +75,16 @@ _OF_BENCHMARK = (
 
 def main() -> None:
     """Flags to one of two calls."""
-    distributed.refuse_several("flamingo_jax.evaluate")
     values = flags.FLAGS
     if bool(values.benchmark) == bool(values.dataset):
         raise ConfigError("name one of: a benchmark (--benchmark=...), a dataset of the run's mixture (--dataset=...)")
     source = "benchmark" if values.benchmark else "dataset"
     command_line.refuse_unused(source, _OF_DATASET if values.benchmark else _OF_BENCHMARK)
     if values.benchmark:
-        _on_benchmark(values)
+        with distributed.joined(command_line.report):
+            _on_benchmark(values)
     else:
+        distributed.refuse_several("flamingo_jax.evaluate --dataset")
         _on_dataset(values)
 
 
@@ -93,7 +97,10 @@ def _on_benchmark(values: flags.FlagValues) -> None:
     split = open_to_ask(benchmark, epath.Path(values.data_dir), config)
     session = Session.open(workdir, values.step if values["step"].present else None)
     output = epath.Path(values.output or workdir / "evaluations" / benchmark.name / f"{split.name}-step{session.step}")
-    summary = evaluate_few_shot(session, workdir.name, benchmark, split, config, output)
+    with own_folder(output) as folder:
+        summary = evaluate_few_shot(session, workdir.name, benchmark, split, config, folder)
+    if jax.process_index():
+        return
     print(table(summary))
     print(f"examples: {output / 'examples.html'}")
     if not values.output:

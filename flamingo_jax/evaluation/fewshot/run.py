@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import jax
 from etils import epath
 from tqdm import tqdm
 
@@ -147,7 +148,8 @@ def _seeds(benchmark: Benchmark, split: Split, config: FewShotConfig, shots: int
 def _ask(asker: Asker, rows: Rows, setting: Setting, seed: int, count: int) -> None:
     """Asks for the rows that a stopped evaluation has not left."""
     title = f"{setting.way}, {setting.shots} shots, seed {seed}"
-    with tqdm(total=count, initial=len(rows), desc=title, leave=False) as bar:
+    quiet = jax.process_index() > 0
+    with tqdm(total=count, initial=len(rows), desc=title, leave=False, disable=quiet) as bar:
         for chunk in rows.chunks():
             rows.add(asker.ask(chunk, setting.shots, seed))
             bar.update(len(chunk))
