@@ -11,7 +11,7 @@ from flamingo_jax.evaluation.benchmarks import templates, visual_questions
 from flamingo_jax.evaluation.benchmarks.annotation_files import field, read_json
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, locate
-from flamingo_jax.evaluation.metrics.vqa import vqa_accuracy_always_normalized
+from flamingo_jax.evaluation.metrics.vqa_rules import openflamingo_accuracy, textvqa_accuracy
 
 _TITLE = "TextVQA"
 _TRAIN_IMAGES = ReleaseFile(
@@ -56,8 +56,8 @@ def _without_words(record: dict) -> dict:
 
 
 def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
-    """The VQA accuracy, in percent; this benchmark's own evaluator normalizes the answers always."""
-    return visual_questions.accuracy(items, predictions, _TITLE, vqa_accuracy_always_normalized)
+    """The accuracy of TextVQA's own evaluation (MMF), in percent; as a part, that by OpenFlamingo's rule."""
+    return visual_questions.accuracy(items, predictions, _TITLE, textvqa_accuracy, openflamingo=openflamingo_accuracy)
 
 
 def _questions(split: str) -> ReleaseFile:

@@ -12,7 +12,6 @@ from flamingo_jax.evaluation.benchmarks import templates
 from flamingo_jax.evaluation.benchmarks.annotation_files import field, read_json
 from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.scores import check_references, mean_score
-from flamingo_jax.evaluation.metrics.vqa import vqa_accuracy, vqa_accuracy_always_normalized
 
 KEYWORDS = ("Question", "Answer")
 """Where an answer is cut if the model goes on with the next prompt; OpenFlamingo's evaluation cuts there, too."""
@@ -94,15 +93,6 @@ def accuracy(
     score = mean_score(shares(measure), [item.details.get("answer_type", "") for item in items])
     further = {name: mean_score(shares(one)).value for name, one in others.items()}
     return dataclasses.replace(score, parts={**score.parts, **further})
-
-
-def official_accuracy(items: Sequence[Item], predictions: Sequence[Prediction], title: str) -> Score:
-    """The official VQA accuracy in percent; as a part, that which OpenFlamingo publishes (it normalizes always).
-
-    Raises:
-      ConfigError: items have no references.
-    """
-    return accuracy(items, predictions, title, vqa_accuracy, always_normalized=vqa_accuracy_always_normalized)
 
 
 def answers_by_question(items: Sequence[Item], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

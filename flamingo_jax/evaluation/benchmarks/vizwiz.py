@@ -14,6 +14,8 @@ from flamingo_jax.evaluation.benchmarks.annotation_files import field, read_json
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, locate
 from flamingo_jax.evaluation.benchmarks.unique_keys import unique_keys
+from flamingo_jax.evaluation.metrics.vqa import vqa_accuracy
+from flamingo_jax.evaluation.metrics.vqa_rules import openflamingo_accuracy, vizwiz_accuracy
 
 _TITLE = "VizWiz"
 _SPLITS = ("train", "val", "test")
@@ -52,8 +54,15 @@ def _item(picture: str, key: str, record: dict, path: epath.Path) -> Item:
 
 
 def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
-    """The official VQA accuracy, in percent."""
-    return visual_questions.official_accuracy(items, predictions, _TITLE)
+    """The accuracy of VizWiz's own evaluation, in percent; as parts, those by the rules of VQAv2 and OpenFlamingo."""
+    return visual_questions.accuracy(
+        items,
+        predictions,
+        _TITLE,
+        vizwiz_accuracy,
+        vqav2_rule=vqa_accuracy,
+        openflamingo=openflamingo_accuracy,
+    )
 
 
 def server_answers(items: Sequence[Item], predictions: Sequence[Prediction]) -> list[dict[str, Any]]:

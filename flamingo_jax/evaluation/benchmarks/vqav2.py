@@ -7,6 +7,8 @@ from etils import epath
 from flamingo_jax.evaluation.benchmarks import coco_images, visual_questions
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
+from flamingo_jax.evaluation.metrics.vqa import vqa_accuracy
+from flamingo_jax.evaluation.metrics.vqa_rules import openflamingo_accuracy
 
 _TITLE = "VQAv2"
 _SUBSETS = {"train": "train2014", "val": "val2014", "test-dev": "test-dev2015", "test": "test2015"}
@@ -30,8 +32,8 @@ def read(folder: epath.Path, split: str) -> list[Item]:
 
 
 def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
-    """The official VQA accuracy, in percent."""
-    return visual_questions.official_accuracy(items, predictions, _TITLE)
+    """The official VQA accuracy, in percent; as a part, that by OpenFlamingo's rule."""
+    return visual_questions.accuracy(items, predictions, _TITLE, vqa_accuracy, openflamingo=openflamingo_accuracy)
 
 
 def _questions(split: str) -> ReleaseFile:

@@ -5,15 +5,13 @@ OK-VQA (Marino et al. 2019) publishes stemmed answers without saying how they we
 """
 
 import functools
-import re
 from collections.abc import Sequence
 
 from flamingo_jax.evaluation.metrics.english.tagger import tags
 from flamingo_jax.evaluation.metrics.english.wordnet import wordnet
 from flamingo_jax.evaluation.metrics.english.words import NLTK_3_8_1, words
 from flamingo_jax.evaluation.metrics.vqa import vqa_accuracy_always_normalized
-
-_CUTS = re.compile("Question|Answer|Short")
+from flamingo_jax.evaluation.metrics.vqa_rules import cut
 
 # Stems that the rules do not give, word:stem.
 _IRREGULAR = """
@@ -57,11 +55,6 @@ def okvqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
       ImportError: the packages of the extra `eval` are not installed.
     """
     return vqa_accuracy_always_normalized(stem(cut(prediction)), answers)
-
-
-def cut(prediction: str) -> str:
-    """What stands before any of "Question", "Answer" and "Short", in this case, and then before a comma and space."""
-    return _CUTS.split(prediction, maxsplit=1)[0].split(", ", 1)[0]
 
 
 def stem(text: str) -> str:

@@ -1,7 +1,8 @@
-"""VQA accuracy: an answer is right to the degree that other people gave it too (VQAv2, TextVQA, VizWiz, OK-VQA).
+"""VQA accuracy: an answer is right to the degree that other people gave it too, as VQAv2 scores it.
 
 Follows the official evaluation of VQA (Antol et al. 2015, `PythonEvaluationTools/vqaEvaluation/vqaEval.py`), quirks
 included, because published scores have them: what looks odd below decides scores.
+`vqa_rules` has the rules of other sets.
 """
 
 import re
@@ -77,7 +78,7 @@ def vqa_accuracy(prediction: str, answers: Sequence[str]) -> float:
 
 
 def vqa_accuracy_always_normalized(prediction: str, answers: Sequence[str]) -> float:
-    """Accuracy in 0..1 as OpenFlamingo scores it: `vqa_accuracy`, but normalized also where all answers are the same.
+    """Accuracy in 0..1 as `vqa_accuracy`, but normalized also where all answers are the same (OpenFlamingo's code).
 
     Raises:
       ValueError: there is no answer.

@@ -1,5 +1,6 @@
 """VQAv2, OK-VQA, VizWiz and TextVQA: their questions, what an example shows, and their score."""
 
+import dataclasses
 import json
 
 import pytest
@@ -73,7 +74,7 @@ def test_vqav2_score_is_in_percent_and_by_type_of_answer(tmp_path):
     for item, value in zip(items, score.per_item, strict=True):
         by_type.setdefault(item.details["answer_type"], []).append(value)
     means = {kind: sum(values) / len(values) for kind, values in by_type.items()}
-    assert score.parts == pytest.approx({**means, "always_normalized": score.value})
+    assert score.parts == pytest.approx({**means, "openflamingo": score.value})
     assert score.parts["number"] == pytest.approx(100)  # "one." and "1" are alike once they are normalized
     assert score.value == pytest.approx(sum(score.per_item) / 7)
 
@@ -89,7 +90,7 @@ def test_where_all_answers_are_alike_only_openflamingos_figure_forgives_a_period
     _change(folder / "v2_mscoco_val2014_annotations.json", change)
     items = vqav2.BENCHMARK.read(folder, "val")
     score = vqav2.BENCHMARK.score(items, [Prediction("net.")] * 7)
-    assert score.value == 0 and score.parts["always_normalized"] == pytest.approx(100)
+    assert score.value == 0 and score.parts["openflamingo"] == pytest.approx(100)
 
 
 def test_a_question_without_answers_and_one_with_two_are_named(tmp_path):
@@ -160,8 +161,20 @@ def test_vizwiz_annotations_may_lie_beside_the_pictures(tmp_path):
 def test_vizwiz_score_counts_unanswerable_as_an_answer(tmp_path):
     items = vizwiz.BENCHMARK.read(_release(tmp_path, small_vizwiz), "val")
     score = vizwiz.BENCHMARK.score(items, [Prediction("unanswerable")] * 6)
-    assert score.parts == pytest.approx({"other": 90.0, "unanswerable": 100.0, "always_normalized": score.value})
-    assert score.value == pytest.approx((4 * 90 + 2 * 100) / 6)
+    figure = score.value
+    by_rule = {"vqav2_rule": figure, "openflamingo": figure}
+    assert score.parts == pytest.approx({"other": 90.0, "unanswerable": 100.0, **by_rule})
+    assert figure == pytest.approx((4 * 90 + 2 * 100) / 6)
+
+
+def test_vizwiz_is_scored_by_its_own_rule_and_by_those_of_others(tmp_path):
+    items = vizwiz.BENCHMARK.read(_release(tmp_path, small_vizwiz), "val")
+    alike = [dataclasses.replace(item, references=("red",) * 10) for item in items]
+    score = vizwiz.BENCHMARK.score(alike, [Prediction("Red.")] * 6)
+    assert (score.value, score.parts["vqav2_rule"], score.parts["openflamingo"]) == pytest.approx((100, 0, 100))
+    dashed = [dataclasses.replace(item, references=("7-up",) * 9 + ("soda",)) for item in items]
+    score = vizwiz.BENCHMARK.score(dashed, [Prediction("7-up, a can")] * 6)
+    assert (score.value, score.parts["vqav2_rule"], score.parts["openflamingo"]) == pytest.approx((0, 0, 100))
 
 
 def test_vizwiz_test_goes_to_the_server_by_picture(tmp_path):
@@ -209,6 +222,13 @@ def test_textvqa_normalizes_also_where_all_answers_are_alike(tmp_path):
     _change(folder / "TextVQA_0.5.1_val.json", change)
     items = textvqa.BENCHMARK.read(folder, "val")
     assert textvqa.BENCHMARK.score(items, [Prediction("Nokia.")] * 6).value == pytest.approx(100)
+
+
+def test_textvqa_is_scored_by_its_own_rule_and_by_that_of_openflamingo(tmp_path):
+    items = textvqa.BENCHMARK.read(_release(tmp_path, small_textvqa), "val")
+    parted = [dataclasses.replace(item, references=("levi 's",) * 10) for item in items]
+    score = textvqa.BENCHMARK.score(parted, [Prediction("Levi's")] * 6)
+    assert score.value == pytest.approx(100) and score.parts == pytest.approx({"openflamingo": 0})
 
 
 def test_textvqa_test_has_no_answers(tmp_path):
