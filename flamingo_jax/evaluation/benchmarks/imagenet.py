@@ -5,18 +5,16 @@ dog), by all of its names. The release gives two classes (n02012849, n03126707) 
 are equally likely, so at most one of the two can be right.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from etils import epath
 from jaxtyping import Bool
 
-from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks import templates
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
-from flamingo_jax.evaluation.benchmarks.imagenet_files import CLASSES, TRAIN, VAL, class_names, val_classes
-from flamingo_jax.evaluation.benchmarks.release import locate
+from flamingo_jax.evaluation.benchmarks.imagenet_files import CLASSES, TRAIN, VAL, class_names
+from flamingo_jax.evaluation.benchmarks.imagenet_pictures import pictures
 from flamingo_jax.evaluation.benchmarks.scores import mean_score
 from flamingo_jax.evaluation.metrics.top_k import top_k
 
@@ -30,22 +28,7 @@ def read(folder: epath.Path, split: str) -> list[Item]:
     names = class_names(folder)
     labels = {wnid: label for label, wnid in enumerate(names)}
     candidates = _called(list(names.values()))
-    images = locate(folder, TRAIN if split == "train" else VAL)
-    in_folders = _class_folders(images, labels)
-    if split == "train" or in_folders:
-        if absent := [wnid for wnid in labels if wnid not in in_folders]:
-            raise ConfigError(
-                f"{images} has no folder for {len(absent)} of {len(labels)} classes, such as {absent[0]}. "
-                f"{'Unpack each n*.tar into a folder of its name.' if split == 'train' else 'Is it unpacked wholly?'}"
-            )
-        pictures = [
-            (f"{images}/{wnid}/{name}", label)
-            for wnid, label in labels.items()
-            for name in sorted(entry.name for entry in (images / wnid).iterdir() if entry.name.endswith(".JPEG"))
-        ]
-    else:
-        pictures = [(f"{images}/{name}.JPEG", labels[wnid]) for name, wnid in val_classes(folder, labels)]
-    return [_item(path, label, candidates) for path, label in pictures]
+    return [_item(path, label, candidates) for path, label in pictures(folder, split, labels)]
 
 
 def _item(path: str, label: int, candidates: tuple[str, ...]) -> Item:
@@ -60,21 +43,6 @@ def _item(path: str, label: int, candidates: tuple[str, ...]) -> Item:
         candidates=candidates,
         label=label,
     )
-
-
-def _class_folders(images: epath.Path, labels: Mapping[str, int]) -> set[str]:
-    """The folders of classes that are there.
-
-    Raises:
-      ConfigError: one is of a class that has no name, as with a truncated list of names.
-    """
-    found = {entry.name for entry in images.iterdir() if re.fullmatch(r"n\d{8}", entry.name)}
-    if unknown := sorted(found - labels.keys()):
-        raise ConfigError(
-            f"{images} has folders of {len(unknown)} classes that the release's list of {len(labels)} classes does not "
-            f"name, such as {unknown[0]}. Is {CLASSES.path} (or meta.mat) whole?"
-        )
-    return found
 
 
 def _called(names: Sequence[str]) -> tuple[str, ...]:

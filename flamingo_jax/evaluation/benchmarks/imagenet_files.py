@@ -65,18 +65,27 @@ def class_names(folder: epath.Path) -> dict[str, str]:
     return dict(sorted(classes.items()))
 
 
-def val_classes(folder: epath.Path, known: Container[str]) -> list[tuple[str, str]]:
-    """Name (without .JPEG) and WordNet id of each picture of val, where these lie in one folder.
+def val_labels(folder: epath.Path) -> tuple[epath.Path, int] | None:
+    """The file with the labels of val and how many it has; None: there is none.
+
+    Raises:
+      ConfigError: it is damaged.
+    """
+    if (folder / _SOLUTION).is_file():
+        return folder / _SOLUTION, len(_read_solution(folder / _SOLUTION))
+    path = locate(folder, _TRUTH)
+    return (path, len(read_text(path).split())) if path.is_file() else None
+
+
+def val_classes(folder: epath.Path, known: Container[str]) -> tuple[epath.Path, list[tuple[str, str]]]:
+    """The file with the labels of val, and name (without .JPEG) and WordNet id of each picture in it.
 
     Raises:
       ConfigError: no file has the labels, or it is damaged.
     """
     if (folder / _SOLUTION).is_file():
         path = folder / _SOLUTION
-        rows = read_csv(path, ("ImageId", "PredictionString"))
-        # "n01978287 85 1 499 272 n01978287 ...": a class and its box, for each object of the picture's one class.
-        labels = [(row["ImageId"], row["PredictionString"].partition(" ")[0]) for row in rows]
-        labels.sort()
+        labels = _read_solution(path)
     else:
         require(folder, (_TRUTH, _META), f"{_TITLE}, whose val has no folder for each class,")
         path = locate(folder, _TRUTH)
@@ -88,7 +97,13 @@ def val_classes(folder: epath.Path, known: Container[str]) -> list[tuple[str, st
     for name, wnid in labels:
         if wnid not in known:
             raise ConfigError(f"{path}: {name} is of {wnid!r}, which is none of the classes. Is the file whole?")
-    return labels
+    return path, labels
+
+
+def _read_solution(path: epath.Path) -> list[tuple[str, str]]:
+    rows = read_csv(path, ("ImageId", "PredictionString"))
+    # "n01978287 85 1 499 272 n01978287 ...": a class and its box, for each object of the picture's one class.
+    return sorted((row["ImageId"], row["PredictionString"].partition(" ")[0]) for row in rows)
 
 
 def _read_meta(path: epath.Path) -> dict[int, tuple[str, str]]:

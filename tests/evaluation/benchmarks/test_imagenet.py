@@ -70,6 +70,42 @@ def test_a_class_that_was_not_unpacked_is_named(folder):
         BENCHMARK.read(folder, "train")
 
 
+@pytest.mark.parametrize("edition", ["LOC_val_solution.csv", "ILSVRC2012_validation_ground_truth.txt"])
+def test_labels_that_are_cut_short_are_named_with_both_counts(folder, tmp_path, edition):
+    if edition.startswith("ILSVRC"):
+        small.take_development_kit(tmp_path)
+    (path,) = tmp_path.rglob(edition)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:6]))
+    counts = rf"{edition} has [56] labels, and .*val 10 pictures, of which [45] have none, such as ILSVRC2012_val_"
+    with pytest.raises(ConfigError, match=counts):
+        BENCHMARK.read(folder, "val")
+
+
+def test_pictures_that_are_moved_in_part_are_named(folder):
+    small.move_into_class_folders(folder)
+    picture = folder / "val" / small.VAL[0] / "ILSVRC2012_val_00000001.JPEG"
+    picture.rename(folder / "val" / picture.name)
+    with pytest.raises(ConfigError, match=r"val has 1 pictures beside its folders of classes, such as ILSVRC2012"):
+        BENCHMARK.read(folder, "val")
+
+
+def test_a_class_folder_without_pictures_is_named(folder):
+    for picture in (folder / "train" / "n02113186").iterdir():
+        picture.unlink()
+    with pytest.raises(ConfigError, match=r"train/n02113186 has no picture \*\.JPEG"):
+        BENCHMARK.read(folder, "train")
+
+
+def test_pictures_in_class_folders_are_as_many_as_the_labels_beside_them(folder):
+    labels = (folder / "LOC_val_solution.csv").read_text()
+    small.move_into_class_folders(folder)
+    (folder / "LOC_val_solution.csv").write_text(labels)
+    assert len(BENCHMARK.read(folder, "val")) == 10
+    (folder / "val" / small.VAL[0] / "ILSVRC2012_val_00000001.JPEG").unlink()
+    with pytest.raises(ConfigError, match=r"val has 9 pictures in folders .*LOC_val_solution\.csv 10 labels"):
+        BENCHMARK.read(folder, "val")
+
+
 def test_val_without_labels_says_where_they_come_from(folder):
     (folder / "LOC_val_solution.csv").unlink()
     with pytest.raises(ConfigError, match=r"2 of 2 files .*missing(.|\n)*ILSVRC2012_validation_ground_truth\.txt"):
