@@ -47,6 +47,10 @@ def test_score_is_the_mean_over_types(folder):
     assert [share > 0 for share in score.per_item] == right
 
 
+def test_the_note_says_of_which_split_published_figures_are():
+    assert star.BENCHMARK.query_split == "val" and "of test, whose answers are kept back" in star.BENCHMARK.note
+
+
 def test_a_type_that_was_not_asked_about_does_not_count(folder):
     items = star.read(folder, "val")[:5]
     score = star.score(items, [choosing(item, item.answer) for item in items])
