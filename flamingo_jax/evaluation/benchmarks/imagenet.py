@@ -81,5 +81,6 @@ BENCHMARK = Benchmark(
     query_split="val",
     dev_queries=10000,
     support_size=32,
+    max_shots=16,
     text_examples=0,
 )

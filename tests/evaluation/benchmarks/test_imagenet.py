@@ -64,6 +64,10 @@ def test_the_folders_may_be_those_of_the_other_edition(folder, tmp_path):
     assert len(BENCHMARK.read(folder, "train")) == 20
 
 
+def test_no_more_examples_are_shown_than_in_the_papers_table():
+    assert BENCHMARK.max_shots == 16
+
+
 def test_a_class_that_was_not_unpacked_is_named(folder):
     (folder / "train" / "n02113186").rmtree()
     with pytest.raises(ConfigError, match=r"train has no folder for 1 of 5 classes, such as n02113186\. Unpack each"):
