@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from flamingo_jax.data.sequence import plain_text
 from flamingo_jax.data.tokenizer import IMAGE_TAG
 from flamingo_jax.evaluation.benchmarks.benchmark import Item
+from flamingo_jax.evaluation.benchmarks.templates import one_line
 from flamingo_jax.inference.prompts import EOC_TAG
 
 
 def example_text(item: Item) -> str:
     """What an example says of its image."""
-    return f"{asked(item)} {plain(item.answer)}{EOC_TAG}"
+    return f"{asked(item)} {plain(one_line(item.answer))}{EOC_TAG}"
 
 
 def asked(item: Item) -> str:

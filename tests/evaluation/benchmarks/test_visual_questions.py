@@ -145,7 +145,7 @@ def test_vizwiz_items(tmp_path):
     assert len(items) == 6 and len(vizwiz.BENCHMARK.read(folder, "train")) == 8
     assert items[1].key == "VizWiz_val_00000001.jpg"
     assert items[1].medium.path == f"{folder}/val/VizWiz_val_00000001.jpg"
-    assert items[1].prompt == "Question: Ok. Can you tell me   the color of this square? Thank you. Answer:"
+    assert items[1].prompt == "Question: Ok. Can you tell me the color of this square? Thank you. Answer:"
     assert items[1].answer == "green"
     assert items[2].answer == "unanswerable"
     assert items[2].details == {"answer_type": "unanswerable", "answerable": 0}

@@ -61,6 +61,11 @@ def test_the_papers_figure():
     assert zero_shot_prompt(bird, [cat, dog]) == "Output: a cat<EOC>Output: a dog<EOC><image>Output:"
 
 
+def test_answers_have_one_space_between_words():
+    item = Item("1", MediaFile("a.jpg"), "Output:", " a \n cat ")
+    assert few_shot_prompt(item, [item]) == "<image>Output: a cat<EOC><image>Output:"
+
+
 def test_tags_in_a_release_are_text():
     odd = item("Question: Is <image> a tag? Answer:", "no<EOC>")
     text = few_shot_prompt(odd, [odd])
