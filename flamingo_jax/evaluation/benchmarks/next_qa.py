@@ -36,7 +36,7 @@ def read(folder: epath.Path, split: str) -> list[Item]:
     """
     path, places, seconds = folder / _QUESTIONS[split].path, folder / _PLACES.path, folder / _SECOND.path
     place_of = read_json(places)
-    second = read_json(seconds) if split == "test" else {}
+    second = _second_answers(seconds) if split == "test" else {}
     videos = ClipFiles(folder / _VIDEOS.path)
     rows = read_csv(path, _COLUMNS)
     if rows and "a0" in rows[0]:
@@ -82,6 +82,13 @@ def _wups(item: Item, prediction: Prediction, threshold: float) -> float:
     answer, *second = item.references
     also = second[0] if second else None
     return wups(prediction.text, answer, threshold, also, question_type=item.details["type"])
+
+
+def _second_answers(path: epath.Path) -> Mapping[str, Any]:
+    second = read_json(path)
+    if not isinstance(second, dict):
+        raise ConfigError(f"{path} is not an object of videos with their second answers. Is it the release's own file?")
+    return second
 
 
 def _also(second: Mapping[str, Any], video: str, number: str, path: epath.Path) -> tuple[str, ...]:

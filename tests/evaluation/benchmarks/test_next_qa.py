@@ -35,6 +35,12 @@ def test_second_answers_are_for_some_questions_of_a_video(folder):
     assert [len(item.references) for item in next_qa.read(folder, "test")[:4]] == [1, 1, 2, 1]
 
 
+def test_second_answers_of_another_kind_are_named(folder):
+    (folder / "add_reference_answer_test.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"add_reference_answer_test\.json is not an object of videos"):
+        next_qa.read(folder, "test")
+
+
 def test_score_is_by_type(folder):
     pytest.importorskip("nltk")
     items = next_qa.read(folder, "test")
