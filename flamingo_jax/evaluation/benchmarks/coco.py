@@ -15,6 +15,7 @@ _SPLITS = ReleaseFile(
     "dataset_coco.json",
     "Karpathy's splits of COCO captions: caption_datasets.zip of the project page of "
     '"Deep Visual-Semantic Alignments for Generating Image Descriptions"',
+    archive="caption_datasets.zip",
 )
 _NAMES = {"train": ("train", "restval"), "val": ("val",), "test": ("test",)}
 """Our splits as those of the file: the pictures of COCO's val2014 beyond val and test belong to train."""

@@ -15,6 +15,7 @@ _SPLITS = ReleaseFile(
     "dataset_flickr30k.json",
     "Karpathy's splits of Flickr30k: caption_datasets.zip of the project page of "
     '"Deep Visual-Semantic Alignments for Generating Image Descriptions"',
+    archive="caption_datasets.zip",
 )
 _IMAGES = ReleaseFile(
     "flickr30k-images/",

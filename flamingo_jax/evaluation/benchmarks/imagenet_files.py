@@ -15,6 +15,7 @@ from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, locate, requ
 
 _TITLE = "ImageNet-1k"
 _KIT = "ILSVRC2012_devkit_t12/data/"
+_KIT_ARCHIVE = "ILSVRC2012_devkit_t12.tar.gz"
 _KAGGLE = "ILSVRC/Data/CLS-LOC/"
 
 CLASSES = ReleaseFile(
@@ -22,27 +23,32 @@ CLASSES = ReleaseFile(
     "the names of the classes, of Kaggle's ImageNet Object Localization Challenge; or meta.mat of "
     "ILSVRC2012_devkit_t12.tar.gz of image-net.org",
     alternatives=(f"{_KIT}meta.mat", "meta.mat"),
+    archive=_KIT_ARCHIVE,
 )
 TRAIN = ReleaseFile(
     "train/",
     "folders n*/ of pictures: ILSVRC2012_img_train.tar of image-net.org with each tar in it unpacked into a folder of "
     "its name",
     alternatives=(f"{_KAGGLE}train/",),
+    archive="ILSVRC2012_img_train.tar",
 )
 VAL = ReleaseFile(
     "val/",
     "50,000 pictures: ILSVRC2012_img_val.tar of image-net.org, as it unpacks or moved into folders n*/",
     alternatives=(f"{_KAGGLE}val/",),
+    archive="ILSVRC2012_img_val.tar",
 )
 _TRUTH = ReleaseFile(
     "ILSVRC2012_validation_ground_truth.txt",
     "the labels of val, of ILSVRC2012_devkit_t12.tar.gz of image-net.org",
     alternatives=(f"{_KIT}ILSVRC2012_validation_ground_truth.txt",),
+    archive=_KIT_ARCHIVE,
 )
 _META = ReleaseFile(
     "meta.mat",
     "the classes' numbers, of ILSVRC2012_devkit_t12.tar.gz of image-net.org",
     alternatives=(f"{_KIT}meta.mat",),
+    archive=_KIT_ARCHIVE,
 )
 _SOLUTION = "LOC_val_solution.csv"
 

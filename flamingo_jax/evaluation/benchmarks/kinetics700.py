@@ -17,10 +17,11 @@ from flamingo_jax.evaluation.benchmarks.unique_keys import unique_keys
 from flamingo_jax.evaluation.metrics.top_k import top_k
 
 _TITLE = "Kinetics-700"
-_RELEASE = "of kinetics700_2020.tar.gz on the site of the Kinetics datasets of DeepMind"
+_ARCHIVE = "kinetics700_2020.tar.gz"
+_RELEASE = f"of {_ARCHIVE} on the site of the Kinetics datasets of DeepMind"
 _TABLES = {
-    "train": ReleaseFile("train.csv", f"train.csv {_RELEASE}"),
-    "val": ReleaseFile("validate.csv", f"validate.csv {_RELEASE}"),
+    "train": ReleaseFile("train.csv", f"train.csv {_RELEASE}", archive=_ARCHIVE),
+    "val": ReleaseFile("validate.csv", f"validate.csv {_RELEASE}", archive=_ARCHIVE),
 }
 _LAYOUT = (
     "clips of {} as <class>/<YouTube id>_<start>_<end>.mp4 with six digits each, such as those of the CVD Foundation"

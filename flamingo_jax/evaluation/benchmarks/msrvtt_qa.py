@@ -12,8 +12,18 @@ from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, locate
 _TITLE = "MSRVTT-QA"
 _QUESTIONS = "questions: MSRVTT-QA.zip, which the GitHub repository xudejing/video-question-answering links to"
 _EDITION = ("videos/all/",)  # of the packed edition, which has all clips in one folder
-_TRAIN = ReleaseFile("TrainValVideo/", "clips video0.mp4 to video7009.mp4: train_val_videos.zip of MSR-VTT", _EDITION)
-_TEST = ReleaseFile("TestVideo/", "clips video7010.mp4 to video9999.mp4: test_videos.zip of MSR-VTT", _EDITION)
+_TRAIN = ReleaseFile(
+    "TrainValVideo/",
+    "clips video0.mp4 to video7009.mp4: train_val_videos.zip of MSR-VTT",
+    _EDITION,
+    archive="train_val_videos.zip",
+)
+_TEST = ReleaseFile(
+    "TestVideo/",
+    "clips video7010.mp4 to video9999.mp4: test_videos.zip of MSR-VTT",
+    _EDITION,
+    archive="test_videos.zip",
+)
 _CLIPS = {"train": _TRAIN, "val": _TRAIN, "test": _TEST}
 
 
@@ -30,7 +40,7 @@ def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
 
 def _files(split: str) -> tuple[ReleaseFile, ...]:
     tables = dict.fromkeys(("train_qa.json", f"{split}_qa.json"))  # the training answers are the vocabulary
-    return (*(ReleaseFile(table, _QUESTIONS) for table in tables), _CLIPS[split])
+    return (*(ReleaseFile(table, _QUESTIONS, archive="MSRVTT-QA.zip") for table in tables), _CLIPS[split])
 
 
 BENCHMARK = Benchmark(

@@ -11,8 +11,11 @@ from flamingo_jax.evaluation.benchmarks.clip_files import ClipFiles
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
 
 _TITLE = "MSVD-QA"
+_ARCHIVE = "MSVD-QA.zip"
 _QUESTIONS = "questions: MSVD-QA.zip, which the GitHub repository xudejing/video-question-answering links to"
-_MAPPING = ReleaseFile("youtube_mapping.txt", "which clip has which number: in MSVD-QA.zip, beside the questions")
+_MAPPING = ReleaseFile(
+    "youtube_mapping.txt", "which clip has which number: in MSVD-QA.zip, beside the questions", archive=_ARCHIVE
+)
 _CLIPS = ReleaseFile(
     "YouTubeClips/", "1,970 clips such as -4wsuPCjDBc_5_15.avi: YouTubeClips.tar of the MSVD corpus of UT Austin"
 )
@@ -58,7 +61,7 @@ def _read_mapping(path: epath.Path) -> dict[int, str]:
 
 def _files(split: str) -> tuple[ReleaseFile, ...]:
     tables = dict.fromkeys(("train_qa.json", f"{split}_qa.json"))  # the training answers are the vocabulary
-    return (*(ReleaseFile(table, _QUESTIONS) for table in tables), _MAPPING, _CLIPS)
+    return (*(ReleaseFile(table, _QUESTIONS, archive=_ARCHIVE) for table in tables), _MAPPING, _CLIPS)
 
 
 BENCHMARK = Benchmark(

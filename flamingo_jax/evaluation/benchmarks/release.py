@@ -21,11 +21,13 @@ class ReleaseFile:
       release: what it is and where its authors publish it, in words that a person finds it by.
       alternatives: further places below the benchmark's folder where it may be instead, such as those of another
         edition of the release; the first one there is taken.
+      archive: the name of the file that it is unpacked from, where that is not its own with an ending such as ".zip".
     """
 
     path: str
     release: str
     alternatives: tuple[str, ...] = ()
+    archive: str = ""
 
 
 class _File(Protocol):
@@ -64,7 +66,7 @@ def require(folder: epath.Path, files: Sequence[ReleaseFile], title: str) -> Non
     for file in files:
         if not any(_is_there(folder, place) for place in (file.path, *file.alternatives)):
             other = f" (or as {' or as '.join(file.alternatives)})" if file.alternatives else ""
-            packed = [f"{file.path.rstrip('/')}{ending}" for ending in _ARCHIVES]
+            packed = [file.archive] if file.archive else [f"{file.path.rstrip('/')}{ending}" for ending in _ARCHIVES]
             hint = "".join(f"; {name} is there: unpack it" for name in packed if (folder / name).exists())
             missing.append(f"\n  {folder / file.path}{other}: {file.release}{hint}")
     if missing:

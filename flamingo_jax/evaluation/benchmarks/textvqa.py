@@ -18,6 +18,7 @@ _TRAIN_IMAGES = ReleaseFile(
     "train_images/",
     "25,119 pictures, of train and val: train_val_images.zip of textvqa.org's downloads",
     alternatives=("train_val_images/train_images/",),
+    archive="train_val_images.zip",
 )
 _TEST_IMAGES = ReleaseFile("test_images/", "3,289 pictures: test_images.zip of textvqa.org's downloads")
 _IMAGES = {"train": _TRAIN_IMAGES, "val": _TRAIN_IMAGES, "test": _TEST_IMAGES}

@@ -125,7 +125,11 @@ def server_answers(items: Sequence[Item], predictions: Sequence[Prediction]) -> 
 
 
 def _dialogues(split: str) -> ReleaseFile:
-    return ReleaseFile(f"visdial_1.0_{split}.json", f"visdial_1.0_{split}.zip of visualdialog.org's data page")
+    return ReleaseFile(
+        f"visdial_1.0_{split}.json",
+        f"visdial_1.0_{split}.zip of visualdialog.org's data page",
+        archive=f"visdial_1.0_{split}.zip",
+    )
 
 
 def _images(split: str) -> ReleaseFile:

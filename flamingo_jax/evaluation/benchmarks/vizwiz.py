@@ -78,6 +78,7 @@ def _annotations(split: str) -> ReleaseFile:
         f"Annotations/{split}.json",
         "Annotations.zip of the VQA task's page on vizwiz.org",
         alternatives=(f"annotations/{split}.json", f"{split}.json"),
+        archive="Annotations.zip",
     )
 
 

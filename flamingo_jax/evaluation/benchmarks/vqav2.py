@@ -37,17 +37,21 @@ def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
 
 
 def _questions(split: str) -> ReleaseFile:
-    archive = {"train": "Train", "val": "Val"}.get(split, "Test")
+    part = {"train": "Train", "val": "Val"}.get(split, "Test")
+    archive = f"v2_Questions_{part}_mscoco.zip"
     return ReleaseFile(
         f"v2_OpenEnded_mscoco_{_SUBSETS[split]}_questions.json",
-        f"v2_Questions_{archive}_mscoco.zip of visualqa.org's downloads",
+        f"{archive} of visualqa.org's downloads",
+        archive=archive,
     )
 
 
 def _annotations(split: str) -> ReleaseFile:
+    archive = f"v2_Annotations_{split.title()}_mscoco.zip"
     return ReleaseFile(
         f"v2_mscoco_{_SUBSETS[split]}_annotations.json",
-        f"v2_Annotations_{split.title()}_mscoco.zip of visualqa.org's downloads",
+        f"{archive} of visualqa.org's downloads",
+        archive=archive,
     )
 
 

@@ -16,6 +16,7 @@ _TITLE = "YouCook2"
 _STEPS = ReleaseFile(
     "youcookii_annotations_trainval.json",
     "steps of the training and validation videos: youcookii_annotations_trainval.tar.gz of YouCook2's download page",
+    archive="youcookii_annotations_trainval.tar.gz",
 )
 _SUBSETS = {"train": "training", "val": "validation"}
 _VIDEOS = {

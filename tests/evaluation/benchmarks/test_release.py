@@ -5,6 +5,7 @@ from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile
+from flamingo_jax.evaluation.benchmarks.catalog import find
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, check_media, locate, require
 
 QUESTIONS = ReleaseFile("questions.json", "questions.zip of example.org", alternatives=("all/questions.json",))
@@ -54,6 +55,24 @@ def test_an_archive_that_was_not_unpacked_is_pointed_out(tmp_path):
     _touch(tmp_path, "questions.json", "images.tar")
     with pytest.raises(ConfigError, match=r"images: images\.tar of example\.org; images\.tar is there: unpack it"):
         require(epath.Path(tmp_path), (QUESTIONS, IMAGES), "Title")
+
+
+def test_an_archive_of_another_name_is_pointed_out(tmp_path):
+    _touch(tmp_path, "All.zip", "images/1.jpg")
+    inside = ReleaseFile("questions.json", "All.zip of example.org", archive="All.zip")
+    with pytest.raises(ConfigError, match=r"All\.zip of example\.org; All\.zip is there: unpack it"):
+        require(epath.Path(tmp_path), (inside, IMAGES), "Title")
+
+
+@pytest.mark.parametrize(
+    ("name", "archive"),
+    [("vizwiz", "Annotations.zip"), ("vqav2", "v2_Questions_Val_mscoco.zip"), ("msvd_qa", "MSVD-QA.zip")],
+)
+def test_the_archives_of_releases_are_pointed_out(tmp_path, name, archive):
+    _touch(tmp_path, archive)
+    benchmark = find(name)
+    with pytest.raises(ConfigError, match=f"; {archive} is there: unpack it"):
+        require(epath.Path(tmp_path), benchmark.files[benchmark.query_split], benchmark.title)
 
 
 def test_without_the_folder_all_files_are_listed(tmp_path):
