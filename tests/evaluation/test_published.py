@@ -7,7 +7,7 @@ import pytest
 
 from flamingo_jax.evaluation import published
 from flamingo_jax.evaluation.benchmarks import catalog
-from flamingo_jax.evaluation.published.results import FINE_TUNED, RANDOM, RICES, SHOTS, TITLES
+from flamingo_jax.evaluation.published.results import FINE_TUNED, NAMES, RANDOM, RICES, SHOTS
 
 
 def state_of_the_art(name: str) -> float | None:
@@ -17,7 +17,7 @@ def state_of_the_art(name: str) -> float | None:
 
 
 CLASSIFICATION = ("imagenet", "kinetics700")
-SIXTEEN = [name for name in TITLES if name not in CLASSIFICATION]
+SIXTEEN = [name for name in NAMES if name not in CLASSIFICATION]
 
 FLAMINGO_BY_SHOTS = {
     "Flamingo-3B": (669.2, 683.0, 715.8, 745.6, 715.1),
@@ -194,7 +194,7 @@ def test_classification():
         assert (max(max(one.values.values()) for one in few_shot) < encoder) == (name == "imagenet")
 
 
-@pytest.mark.parametrize("name", TITLES)
+@pytest.mark.parametrize("name", NAMES)
 def test_every_figure_has_a_source(name):
     found = published.figures(name)
     assert found
@@ -216,7 +216,10 @@ def test_every_benchmark_has_published_figures():
 
 def test_the_text_has_ones_own_rows_on_top_and_every_source():
     text = published.table(
-        "vqav2", {4: (50.04, 49.5, 51.0), 2: (7.0, None, None)}, others={"with RICES": {4: (52.0, None, None)}}
+        "vqav2",
+        {4: (50.04, 49.5, 51.0), 2: (7.0, None, None)},
+        title="VQAv2",
+        others={"with RICES": {4: (52.0, None, None)}},
     )
     lines = text.splitlines()
     assert lines[0] == "VQAv2"
@@ -234,6 +237,7 @@ def test_the_text_has_ones_own_rows_on_top_and_every_source():
 
 
 def test_the_text_of_an_unknown_benchmark_says_so():
-    lines = published.table("my_own", {0: (1.0, None, None), 4: (None, None, None)}).splitlines()
+    lines = published.table("my_own", {0: (1.0, None, None), 4: (None, None, None)}, title="My own").splitlines()
+    assert lines[0] == "My own"
     assert lines[-1] == "nothing published is known of this benchmark"
     assert lines[2].split() == ["this", "run", "1.0", "-"]

@@ -26,4 +26,5 @@ def table(summary: Mapping[str, Any]) -> str:
     if not rows:
         return f"{lines[0]}\nThe references of this split are kept back: hand in the files in server/."
     (label, own), *others = rows.items()
-    return "\n".join([*lines, published.table(summary["benchmark"], own, label=label, others=dict(others))])
+    figures = published.table(summary["benchmark"], own, title=summary["title"], label=label, others=dict(others))
+    return "\n".join([*lines, figures])

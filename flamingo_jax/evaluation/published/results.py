@@ -10,26 +10,27 @@ from flamingo_jax.evaluation.published import tables
 SHOTS = (0, 4, 8, 16, 32)
 """Of the published few-shot tables."""
 
-TITLES = {
-    "coco": "COCO",
-    "vqav2": "VQAv2",
-    "okvqa": "OK-VQA",
-    "flickr30k": "Flickr30k",
-    "vizwiz": "VizWiz",
-    "textvqa": "TextVQA",
-    "visdial": "VisDial",
-    "hatefulmemes": "HatefulMemes",
-    "vatex": "VATEX",
-    "msvdqa": "MSVD-QA",
-    "youcook2": "YouCook2",
-    "msrvttqa": "MSRVTT-QA",
-    "ivqa": "iVQA",
-    "rareact": "RareAct",
-    "nextqa": "NExT-QA",
-    "star": "STAR",
-    "imagenet": "ImageNet",
-    "kinetics700": "Kinetics-700",
-}
+NAMES = (
+    "coco",
+    "vqav2",
+    "okvqa",
+    "flickr30k",
+    "vizwiz",
+    "textvqa",
+    "visdial",
+    "hatefulmemes",
+    "vatex",
+    "msvdqa",
+    "youcook2",
+    "msrvttqa",
+    "ivqa",
+    "rareact",
+    "nextqa",
+    "star",
+    "imagenet",
+    "kinetics700",
+)
+"""Of the benchmarks, as on the command line but for punctuation."""
 RANDOM, RICES, FINE_TUNED = "random support", "RICES", "fine-tuned"
 _STATE_OF_THE_ART = "state of the art"
 
@@ -66,7 +67,7 @@ def figures(benchmark_name: str) -> tuple[Published, ...]:
 
 @functools.cache
 def _all() -> Mapping[str, tuple[Published, ...]]:
-    found: dict[str, list[Published]] = {name: [] for name in TITLES}
+    found: dict[str, list[Published]] = {name: [] for name in NAMES}
     for name, one in _read():
         found[name].append(one)
     return {name: tuple(published) for name, published in found.items()}

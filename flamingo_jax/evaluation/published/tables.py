@@ -1,7 +1,7 @@
 """Published few-shot results as their papers print them, for `results` to read. A dash: not printed.
 
 Rows of a table begin with who or what was measured and, of few-shot results, the shots; the head names the benchmarks
-as `results.TITLES` does.
+as `results.NAMES` does.
 """
 
 FLAMINGO_PAPER = "Alayrac et al. 2022, arXiv:2204.14198"

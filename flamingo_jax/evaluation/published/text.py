@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from flamingo_jax.evaluation.published.results import RANDOM, TITLES, Published, figures
+from flamingo_jax.evaluation.published.results import RANDOM, Published, figures
 
 Own = tuple[float | None, float | None, float | None]
 """A value and the ends of its 95% interval; None: there is none."""
@@ -12,6 +12,7 @@ def table(
     benchmark_name: str,
     own: Mapping[int, Own],
     *,
+    title: str,
     label: str = "this run",
     others: Mapping[str, Mapping[int, Own]] | None = None,
 ) -> str:
@@ -20,6 +21,7 @@ def table(
     Args:
       benchmark_name: as on the command line.
       own: shots -> one's own figure, on the scale of papers (percent; CIDEr times 100).
+      title: of the benchmark, which the text begins with.
       label: what one's own row is called.
       others: further rows of one's own by their names, such as those with RICES.
 
@@ -35,7 +37,6 @@ def table(
     few_shot = [one for one in known if one.values]
     lines += [[_name(one, marks), *_cells(one, shots)] for one, marks in _marked(few_shot, known)]
     fixed = _marked([one for one in known if not one.values], known)
-    title = next((TITLES[name] for name in TITLES if figures(name) is known and known), benchmark_name)
     text = [title, *_aligned([columns, *lines])]
     text += ["", *_aligned([[_name(one, marks), f"{one.fixed:.1f}"] for one, marks in fixed])] if fixed else []
     if not known:
