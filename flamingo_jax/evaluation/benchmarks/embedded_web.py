@@ -14,6 +14,7 @@ from etils import epath
 from flamingo_jax.data.sources import open_source
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
+from flamingo_jax.evaluation.benchmarks.scores import mean_score
 from flamingo_jax.evaluation.benchmarks.templates import CAPTION, question
 from flamingo_jax.evaluation.cases import Truth, attributes_in
 
@@ -81,15 +82,10 @@ def _named(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
 def _ranked_first(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
     """Percent of the questions whose true answer is the likeliest."""
     right = [
-        100.0 * (item.candidates[int(np.argmax(prediction.scores))] == item.answer)
+        float(item.candidates[int(np.argmax(prediction.scores))] == item.answer)
         for item, prediction in zip(items, predictions, strict=True)
     ]
-    kinds = [item.details["attribute"] for item in items]
-    parts = {
-        kind: float(np.mean([share for share, other in zip(right, kinds, strict=True) if other == kind]))
-        for kind in dict.fromkeys(kinds)
-    }
-    return Score(float(np.mean(right)), tuple(right), parts)
+    return mean_score(right, [item.details["attribute"] for item in items])
 
 
 CAPTIONS = Benchmark(

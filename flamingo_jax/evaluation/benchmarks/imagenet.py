@@ -7,20 +7,15 @@ are equally likely, so at most one of the two can be right.
 
 from collections.abc import Sequence
 
-import numpy as np
 from etils import epath
-from jaxtyping import Bool
 
 from flamingo_jax.evaluation.benchmarks import templates
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.imagenet_files import CLASSES, TRAIN, VAL, class_names
 from flamingo_jax.evaluation.benchmarks.imagenet_pictures import pictures
-from flamingo_jax.evaluation.benchmarks.scores import mean_score
-from flamingo_jax.evaluation.metrics.top_k import top_k
+from flamingo_jax.evaluation.benchmarks.scores import mean_score, top_k_hits
 
 _TITLE = "ImageNet"
-_ROWS = 1024
-"""Items whose candidates' scores are one array at a time: those of val would be 400 MB."""
 
 
 def read(folder: epath.Path, split: str) -> list[Item]:
@@ -54,21 +49,8 @@ def _called(names: Sequence[str]) -> tuple[str, ...]:
 
 def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
     """Top-1 accuracy in percent; top-5 as a part."""
-
-    def hits(k: int) -> Bool[np.ndarray, " items"]:
-        return np.concatenate(
-            [
-                top_k(
-                    np.array([one.scores for one in predictions[start : start + _ROWS]], np.float64),
-                    np.array([item.label for item in items[start : start + _ROWS]]),
-                    k,
-                )
-                for start in range(0, len(items), _ROWS)
-            ]
-        )
-
-    result = mean_score(hits(1).astype(float).tolist())
-    return Score(result.value, result.per_item, {"top-5": 100 * float(np.mean(hits(5)))})
+    result = mean_score(top_k_hits(items, predictions, 1))
+    return Score(result.value, result.per_item, {"top-5": mean_score(top_k_hits(items, predictions, 5)).value})
 
 
 BENCHMARK = Benchmark(

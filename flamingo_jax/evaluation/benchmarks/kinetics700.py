@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 from etils import epath
 
 from flamingo_jax.config import ConfigError
@@ -12,9 +11,8 @@ from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaF
 from flamingo_jax.evaluation.benchmarks.clip_files import ClipFiles
 from flamingo_jax.evaluation.benchmarks.records import whole
 from flamingo_jax.evaluation.benchmarks.release import ReleaseFile, locate
-from flamingo_jax.evaluation.benchmarks.scores import mean_score
+from flamingo_jax.evaluation.benchmarks.scores import mean_score, top_k_hits
 from flamingo_jax.evaluation.benchmarks.unique_keys import unique_keys
-from flamingo_jax.evaluation.metrics.top_k import top_k
 
 _TITLE = "Kinetics-700"
 _ARCHIVE = "kinetics700_2020.tar.gz"
@@ -67,13 +65,7 @@ def read(folder: epath.Path, split: str) -> list[Item]:
 
 def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
     """The mean of top-1 and top-5 accuracy in percent, with both as parts."""
-    hits = {
-        k: [
-            float(top_k(np.array([prediction.scores], np.float64), np.array([item.label]), k)[0])
-            for item, prediction in zip(items, predictions, strict=True)
-        ]
-        for k in (1, 5)
-    }
+    hits = {k: top_k_hits(items, predictions, k) for k in (1, 5)}
     both = mean_score([(first + five) / 2 for first, five in zip(hits[1], hits[5], strict=True)])
     return Score(both.value, both.per_item, {f"top-{k}": mean_score(values).value for k, values in hits.items()})
 

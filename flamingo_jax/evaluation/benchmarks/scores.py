@@ -3,8 +3,14 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from flamingo_jax.config import ConfigError
-from flamingo_jax.evaluation.benchmarks.benchmark import Item, Score
+from flamingo_jax.evaluation.benchmarks.benchmark import Item, Prediction, Score
+from flamingo_jax.evaluation.metrics.top_k import top_k
+
+_ROWS = 1024
+"""Items whose candidates' scores are one array at a time: those of ImageNet's val would be 400 MB."""
 
 
 def mean_score(values: Sequence[float | None], kinds: Sequence[str] = ()) -> Score:
@@ -24,6 +30,16 @@ def mean_score(values: Sequence[float | None], kinds: Sequence[str] = ()) -> Sco
             groups.setdefault(kind, []).append(value)
     parts = {kind: _mean(group) for kind, group in sorted(groups.items())}
     return Score(_mean([value for value in scaled if value is not None]), scaled, parts)
+
+
+def top_k_hits(items: Sequence[Item], predictions: Sequence[Prediction], k: int) -> list[float]:
+    """1 for each item whose label is among the k likeliest candidates, 0 for the others."""
+    hits = []
+    for start in range(0, len(items), _ROWS):
+        scores = np.array([one.scores for one in predictions[start : start + _ROWS]], np.float64)
+        labels = np.array([item.label for item in items[start : start + _ROWS]])
+        hits += top_k(scores, labels, k).astype(float).tolist()
+    return hits
 
 
 def check_references(items: Sequence[Item], title: str) -> None:
