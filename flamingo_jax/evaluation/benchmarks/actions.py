@@ -1,7 +1,10 @@
 """RareAct's actions, a verb and an object, as sentences: "cut" and "keyboard" make "a person cuts a keyboard"."""
 
 _HISSING = ("s", "x", "z", "ch", "sh", "o")  # endings that take "es"
-_UNCOUNTED = frozenset({"corn", "hair"})  # of the set's objects, those that are not counted and take no article
+_UNCOUNTED = frozenset(
+    {"chocolate", "corn", "hair"}
+)  # of the set's objects, those that are not counted and take no article
+_WRITTEN = {"clothe": "clothes"}  # the set's misspelt object of class 62
 
 
 def sentence(verb: str, noun: str) -> str:
@@ -24,6 +27,7 @@ def third_person(verb: str) -> str:
 
 def with_article(noun: str) -> str:
     """ "an oven", "a phone"; "carrots" and "hair" as they are."""
+    noun = _WRITTEN.get(noun, noun)
     last = noun.rpartition(" ")[2]
     if last in _UNCOUNTED or (last.endswith("s") and not last.endswith("ss")):
         return noun
