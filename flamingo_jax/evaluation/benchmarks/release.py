@@ -53,6 +53,11 @@ def locate(folder: epath.Path, file: ReleaseFile) -> epath.Path:
     return folder / next((place for place in places if _is_there(folder, place)), file.path)
 
 
+def is_whole(folder: epath.Path, files: Sequence[ReleaseFile]) -> bool:
+    """Whether all of the files are there, each at one of its places and not empty."""
+    return all(any(_is_there(folder, place) for place in (file.path, *file.alternatives)) for file in files)
+
+
 def require(folder: epath.Path, files: Sequence[ReleaseFile], title: str) -> None:
     """Checks that the files are there: folders not empty, files not of 0 bytes.
 
@@ -64,7 +69,7 @@ def require(folder: epath.Path, files: Sequence[ReleaseFile], title: str) -> Non
         raise ConfigError(f"{title}: there is no folder {folder}. It is to have these files of the release:{listed}")
     missing = []
     for file in files:
-        if not any(_is_there(folder, place) for place in (file.path, *file.alternatives)):
+        if not is_whole(folder, (file,)):
             other = f" (or as {' or as '.join(file.alternatives)})" if file.alternatives else ""
             packed = [file.archive] if file.archive else [f"{file.path.rstrip('/')}{ending}" for ending in _ARCHIVES]
             hint = "".join(f"; {name} is there: unpack it" for name in packed if (folder / name).exists())

@@ -9,7 +9,7 @@ from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item
-from flamingo_jax.evaluation.benchmarks.release import check_media, require
+from flamingo_jax.evaluation.benchmarks.release import check_media, is_whole, require
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 
 _SEED = 2022  # of the DEV cut and of the support set: the same in every evaluation
@@ -58,6 +58,8 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
             raise ConfigError(f"{benchmark.title} has no split {split!r}, but {', '.join(benchmark.files)}")
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder: give the --data_dir that holds the files of {benchmark.title}")
+    if not config.dev and not max(config.shots) and not benchmark.text_examples:  # no example is ever shown
+        wanted = tuple(split for split in wanted if split == name or is_whole(folder, benchmark.files[split]))
     require(folder, list(dict.fromkeys(file for split in wanted for file in benchmark.files[split])), benchmark.title)
 
     read = {split: benchmark.read(folder, split) for split in dict.fromkeys(wanted)}
@@ -66,7 +68,7 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
         for split, items in read.items()
     }
     missing = sum(len(read[split]) - len(there[split]) for split in read)
-    pool = there[benchmark.support_split]
+    pool = there.get(benchmark.support_split, [])
     if config.dev:
         queries, pool = _cut(pool, benchmark.dev_queries)
     else:

@@ -9,6 +9,7 @@ from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Score
+from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.splits import open_split
 from flamingo_jax.evaluation.fewshot.support import RandomSelection, Rices, permuted
@@ -54,14 +55,13 @@ def test_permutations_keep_the_examples():
 
 def benchmark(train: list[Item], test: list[Item], **more) -> Benchmark:
     items = {"train": train, "test": test}
-    values = {"dev_queries": 4, "support_size": 5} | more
+    values = {"dev_queries": 4, "support_size": 5, "files": {"train": (), "test": ()}} | more
     return Benchmark(
         name="b",
         title="B",
         metric="m",
         read=lambda folder, split: items[split],
         score=lambda items, predictions: Score(0.0),
-        files={"train": (), "test": ()},
         query_split="test",
         **values,
     )
@@ -94,6 +94,20 @@ def test_an_example_never_shows_a_querys_image(tmp_path):
     test = [dataclasses.replace(item(2), key="t")]
     split = open_split(benchmark(train, test, support_size=9), epath.Path(tmp_path), FewShotConfig())
     assert [each.key for each in split.support] == ["train0", "train1", "train3", "train4", "train5"]
+
+
+def test_prompts_that_show_nothing_need_no_release_of_examples(tmp_path):
+    """Where it is there it is read, as commands of one folder with other numbers of shots have it."""
+    train, test = [item(1)], [item(0, split="test")]
+    files = {"train": (ReleaseFile("train.json", "train.json of example.org"),), "test": ()}
+    ranked = benchmark(train, test, files=files, text_examples=0)
+    bare = open_split(ranked, epath.Path(tmp_path), FewShotConfig(shots=(0,)))
+    assert bare.queries == test and not bare.support
+    for shown, shots in ((ranked, (0, 4)), (dataclasses.replace(ranked, text_examples=2), (0,))):
+        with pytest.raises(ConfigError, match=r"train\.json of example\.org"):
+            open_split(shown, epath.Path(tmp_path), FewShotConfig(shots=shots))
+    (tmp_path / "train.json").write_text("[]")
+    assert open_split(ranked, epath.Path(tmp_path), FewShotConfig(shots=(0,))).support == train
 
 
 @pytest.mark.parametrize(
