@@ -18,8 +18,15 @@ _TITLE = "Kinetics-700"
 _ARCHIVE = "kinetics700_2020.tar.gz"
 _RELEASE = f"of {_ARCHIVE} on the site of the Kinetics datasets of DeepMind"
 _TABLES = {
-    "train": ReleaseFile("train.csv", f"train.csv {_RELEASE}", archive=_ARCHIVE),
-    "val": ReleaseFile("validate.csv", f"validate.csv {_RELEASE}", archive=_ARCHIVE),
+    "train": ReleaseFile(
+        "train.csv", f"train.csv {_RELEASE}", alternatives=("annotations/train.csv",), archive=_ARCHIVE
+    ),
+    "val": ReleaseFile(
+        "validate.csv",
+        f"validate.csv {_RELEASE}",
+        alternatives=("val.csv", "annotations/val.csv"),  # as the CVD Foundation names it
+        archive=_ARCHIVE,
+    ),
 }
 _LAYOUT = (
     "clips of {} as <class>/<YouTube id>_<start>_<end>.mp4 with six digits each, such as those of the CVD Foundation"
@@ -33,14 +40,14 @@ _CLIPS = {
 def read(folder: epath.Path, split: str) -> list[Item]:
     """The clips of the split; keys are their names, YouTube id with start and end.
 
-    Classes are those of validate.csv, in alphabetical order, in either split.
+    Classes are those of the table of val, in alphabetical order, in either split.
     """
     names = tuple(sorted({row["label"] for row in _rows(folder, "val")}))
     labels = {name: label for label, name in enumerate(names)}
-    rows, table = _rows(folder, split), folder / _TABLES[split].path
+    rows, table = _rows(folder, split), locate(folder, _TABLES[split])
     if foreign := sorted({row["label"] for row in rows} - labels.keys()):
         raise ConfigError(
-            f"{table} has the class {foreign[0]!r}, which validate.csv beside it lacks. "
+            f"{table} has the class {foreign[0]!r}, which {locate(folder, _TABLES['val'])} lacks. "
             "Are both of one release, and complete?"
         )
     clips = ClipFiles(locate(folder, _CLIPS[split]))
@@ -71,7 +78,7 @@ def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
 
 
 def _rows(folder: epath.Path, split: str) -> list[dict[str, str]]:
-    return read_csv(folder / _TABLES[split].path, ("label", "youtube_id", "time_start", "time_end"))
+    return read_csv(locate(folder, _TABLES[split]), ("label", "youtube_id", "time_start", "time_end"))
 
 
 def _stem(row: Mapping[str, str], path: epath.Path, place: int) -> str:

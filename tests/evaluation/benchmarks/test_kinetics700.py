@@ -4,6 +4,7 @@ from etils import epath
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks import kinetics700
 from flamingo_jax.evaluation.benchmarks.benchmark import Prediction
+from flamingo_jax.evaluation.benchmarks.release import require
 from tests.evaluation.benchmarks.releases.kinetics700 import CLASSES, MISSING, write
 
 
@@ -61,8 +62,23 @@ def test_score_is_the_mean_of_top_1_and_top_5(folder):
 def test_a_class_of_another_release_is_named(folder):
     path = folder / "train.csv"
     path.write_text(path.read_text().replace("yoga", "juggling fire"))
-    with pytest.raises(ConfigError, match=r"train.csv has the class 'juggling fire', which validate.csv"):
+    with pytest.raises(ConfigError, match=r"train.csv has the class 'juggling fire', which .*validate.csv lacks"):
         kinetics700.read(folder, "train")
+
+
+@pytest.mark.parametrize("place", ["val.csv", "annotations/val.csv"])
+def test_the_tables_may_be_named_as_the_cvd_foundation_does(folder, place):
+    before = {split: kinetics700.read(folder, split) for split in ("train", "val")}
+    (folder / "annotations").mkdir()
+    (folder / "validate.csv").rename(folder / place)
+    (folder / "train.csv").rename(folder / "annotations/train.csv")
+    for split, items in before.items():
+        require(folder, kinetics700.BENCHMARK.files[split], "Kinetics-700")
+        assert kinetics700.read(folder, split) == items
+    path = folder / place
+    path.write_text(path.read_text().replace(",7,17,", ",7,late,"))
+    with pytest.raises(ConfigError, match=rf"{place}, row 2 after the header"):
+        kinetics700.read(folder, "val")
 
 
 def test_times_are_numbers(folder):
