@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from etils import epath
 
-from flamingo_jax.evaluation.benchmarks import templates, visual_questions
+from flamingo_jax.evaluation.benchmarks import short_answers, templates, visual_questions
 from flamingo_jax.evaluation.benchmarks.annotation_files import read_csv
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.clip_files import ClipFiles
@@ -73,18 +73,13 @@ def _vocabulary(rows: Sequence[Mapping[str, str]]) -> frozenset[str]:
     return frozenset(answer for answer, count in counts.items() if count >= 2)
 
 
-def _files(split: str) -> tuple[ReleaseFile, ...]:
-    tables = dict.fromkeys(("train.csv", f"{split}.csv"))  # the training answers are the vocabulary
-    return (*(ReleaseFile(table, _QUESTIONS) for table in tables), _CLIPS)
-
-
 BENCHMARK = Benchmark(
     name="ivqa",
     title=_TITLE,
     metric="iVQA accuracy",
     read=read,
     score=score,
-    files={split: _files(split) for split in ("train", "val", "test")},
+    files={split: (*short_answers.tables(split, "{}.csv", _QUESTIONS), _CLIPS) for split in ("train", "val", "test")},
     query_split="test",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

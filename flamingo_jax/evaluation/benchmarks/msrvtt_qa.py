@@ -38,18 +38,16 @@ def score(items: Sequence[Item], predictions: Sequence[Prediction]) -> Score:
     return short_answers.accuracy(items, predictions, _TITLE)
 
 
-def _files(split: str) -> tuple[ReleaseFile, ...]:
-    tables = dict.fromkeys(("train_qa.json", f"{split}_qa.json"))  # the training answers are the vocabulary
-    return (*(ReleaseFile(table, _QUESTIONS, archive="MSRVTT-QA.zip") for table in tables), _CLIPS[split])
-
-
 BENCHMARK = Benchmark(
     name="msrvtt_qa",
     title=_TITLE,
     metric="top-1 accuracy",
     read=read,
     score=score,
-    files={split: _files(split) for split in _CLIPS},
+    files={
+        split: (*short_answers.tables(split, "{}_qa.json", _QUESTIONS, "MSRVTT-QA.zip"), clips)
+        for split, clips in _CLIPS.items()
+    },
     query_split="test",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

@@ -59,18 +59,16 @@ def _read_mapping(path: epath.Path) -> dict[int, str]:
     return names
 
 
-def _files(split: str) -> tuple[ReleaseFile, ...]:
-    tables = dict.fromkeys(("train_qa.json", f"{split}_qa.json"))  # the training answers are the vocabulary
-    return (*(ReleaseFile(table, _QUESTIONS, archive=_ARCHIVE) for table in tables), _MAPPING, _CLIPS)
-
-
 BENCHMARK = Benchmark(
     name="msvd_qa",
     title=_TITLE,
     metric="top-1 accuracy",
     read=read,
     score=score,
-    files={split: _files(split) for split in ("train", "val", "test")},
+    files={
+        split: (*short_answers.tables(split, "{}_qa.json", _QUESTIONS, _ARCHIVE), _MAPPING, _CLIPS)
+        for split in ("train", "val", "test")
+    },
     query_split="test",
     dev_queries=1024,
     keywords=visual_questions.KEYWORDS,

@@ -9,6 +9,7 @@ from flamingo_jax.evaluation.benchmarks import templates
 from flamingo_jax.evaluation.benchmarks.annotation_files import field
 from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile, Prediction, Score
 from flamingo_jax.evaluation.benchmarks.records import read_records
+from flamingo_jax.evaluation.benchmarks.release import ReleaseFile
 from flamingo_jax.evaluation.benchmarks.scores import check_references, mean_score
 from flamingo_jax.evaluation.metrics.ivqa import top1
 
@@ -16,6 +17,18 @@ VOCABULARY_SIZE = 4000
 """The most frequent answers of the training questions, beside which none counts (the rule of Just Ask's evaluation)."""
 
 _FIRST_WORDS = ("what", "who", "how", "when", "where")  # by which the sets' own paper splits the accuracy
+
+
+def tables(split: str, name: str, release: str, archive: str = "") -> tuple[ReleaseFile, ...]:
+    """The files of a split's questions and of the training ones, whose answers are the vocabulary (iVQA's, too).
+
+    Args:
+      split: that is read.
+      name: of the file of a split, with {} for the split.
+      release, archive: as of `ReleaseFile`.
+    """
+    names = dict.fromkeys(name.format(each) for each in ("train", split))
+    return tuple(ReleaseFile(each, release, archive=archive) for each in names)
 
 
 def read_questions(folder: epath.Path, split: str, clip_of: Callable[[int], str]) -> list[Item]:

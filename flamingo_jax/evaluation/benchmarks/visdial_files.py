@@ -8,6 +8,7 @@ from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.annotation_files import field, read_json
+from flamingo_jax.evaluation.benchmarks.records import read_records
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,11 +73,8 @@ def read_dense(path: epath.Path) -> dict[int, tuple[int, tuple[float, ...]]]:
     Raises:
       ConfigError: the file is damaged or of another release.
     """
-    records = read_json(path)
-    if not isinstance(records, list):
-        raise ConfigError(f"{path} is no list of annotations. Is it the release's own file?")
     dense = {}
-    for place, record in enumerate(records):
+    for place, record in enumerate(read_records(path)):
         number = field(record, "image_id", int, path, place)
         relevance = tuple(field(record, "gt_relevance", list, path, f"image {number}"))
         if not all(isinstance(value, (int, float)) for value in relevance):
