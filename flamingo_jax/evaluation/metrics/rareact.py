@@ -1,16 +1,15 @@
-"""Mean average precision of rare actions in videos (RareAct): weighted (mWAP) or with videos sampled (mSAP).
+"""Weighted mean average precision of rare actions in videos (mWAP of RareAct).
 
 Follows `compute_score.py` of RareAct (Miech et al. 2020). A class is a pair of verb and noun, such as (hammer, phone).
 Beside the rows annotated for it, a class has as negatives the positives of all other classes: hard ones where the verb
-or the noun is the same. A video has several rows, so that each counts for 1 / (rows of that video in the same group)
-in mWAP, and one row is drawn for each video and group in mSAP.
+or the noun is the same. A video has several rows, so that each counts for 1 / (rows of that video in the same group).
 """
 
 import dataclasses
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 _NEGATIVE, _POSITIVE = 0, 1
 _HARD_NEGATIVES = (2, 3, 4)  # only the verb, only the noun, or both in different actions
@@ -54,40 +53,20 @@ def mwap(rows: Sequence[Row], scores: Float[np.ndarray, "rows classes"]) -> tupl
     Raises:
       ValueError: scores that do not fit the table, a table that contradicts itself, or one without positives.
     """
-
-    def weighted(groups: Groups, column: np.ndarray) -> float:
-        parts = [np.array(part, int) for part in (groups.positives, groups.negatives, groups.hard_negatives)]
-        weights = np.concatenate([_shares([rows[row].video for row in part]) for part in parts])
-        return average_precision(np.arange(len(weights)) < len(parts[0]), column[np.concatenate(parts)], weights)
-
-    return _over_classes(rows, scores, weighted)
-
-
-def msap(
-    rows: Sequence[Row], scores: Float[np.ndarray, "rows classes"], *, samplings: int = 100, seed: int = 0
-) -> tuple[float, dict[int, float]]:
-    """As `mwap`, but unweighted, with one random row of each video in each group; the mean of `samplings` draws.
-
-    Raises:
-      ValueError: as `mwap`, or fewer than one draw.
-    """
-    if samplings < 1:
-        raise ValueError(f"mSAP needs at least one draw, not {samplings}")
-    generator = np.random.default_rng(seed)
-
-    def sampled(groups: Groups, column: np.ndarray) -> float:
-        drawn = [
-            _Draws([rows[row].video for row in part], part)
-            for part in (groups.positives, groups.negatives, groups.hard_negatives)
-        ]
-        positive = np.arange(sum(len(draws.counts) for draws in drawn)) < len(drawn[0].counts)
-        one = np.ones(len(positive))
-        total = 0.0
-        for _ in range(samplings):
-            total += average_precision(positive, column[np.concatenate([draw(generator) for draw in drawn])], one)
-        return total / samplings
-
-    return _over_classes(rows, scores, sampled)
+    scores = np.asarray(scores, np.float64)
+    if scores.ndim != 2 or len(scores) != len(rows):
+        raise ValueError(f"scores must be [{len(rows)} rows, classes], not of shape {scores.shape}")
+    if np.isnan(scores).any():
+        raise ValueError("a score is NaN")
+    by_class = groups(rows)
+    if outside := [class_id for class_id in by_class if not 0 <= class_id < scores.shape[1]]:
+        raise ValueError(f"there are scores for {scores.shape[1]} classes, and the table has the class {outside[0]}")
+    precisions = {
+        class_id: _weighted(rows, group, scores[:, class_id]) for class_id, group in by_class.items() if group.positives
+    }
+    if not precisions:
+        raise ValueError("no row of the table is annotated as positive")
+    return float(np.mean(list(precisions.values()))), precisions
 
 
 def groups(rows: Sequence[Row]) -> dict[int, Groups]:
@@ -135,23 +114,11 @@ def average_precision(positive: np.ndarray, scores: np.ndarray, weights: np.ndar
     return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1])
 
 
-def _over_classes(
-    rows: Sequence[Row], scores: np.ndarray, score: Callable[[Groups, np.ndarray], float]
-) -> tuple[float, dict[int, float]]:
-    scores = np.asarray(scores, np.float64)
-    if scores.ndim != 2 or len(scores) != len(rows):
-        raise ValueError(f"scores must be [{len(rows)} rows, classes], not of shape {scores.shape}")
-    if np.isnan(scores).any():
-        raise ValueError("a score is NaN")
-    by_class = groups(rows)
-    if outside := [class_id for class_id in by_class if not 0 <= class_id < scores.shape[1]]:
-        raise ValueError(f"there are scores for {scores.shape[1]} classes, and the table has the class {outside[0]}")
-    precisions = {
-        class_id: score(group, scores[:, class_id]) for class_id, group in by_class.items() if group.positives
-    }
-    if not precisions:
-        raise ValueError("no row of the table is annotated as positive")
-    return float(np.mean(list(precisions.values()))), precisions
+def _weighted(rows: Sequence[Row], group: Groups, column: np.ndarray) -> float:
+    """The weighted average precision of one class."""
+    parts = [np.array(part, int) for part in (group.positives, group.negatives, group.hard_negatives)]
+    weights = np.concatenate([_shares([rows[row].video for row in part]) for part in parts])
+    return average_precision(np.arange(len(weights)) < len(parts[0]), column[np.concatenate(parts)], weights)
 
 
 def _shares(videos: Sequence[Hashable]) -> Float[np.ndarray, " rows"]:
@@ -160,18 +127,3 @@ def _shares(videos: Sequence[Hashable]) -> Float[np.ndarray, " rows"]:
     for video in videos:
         counts[video] = counts.get(video, 0) + 1
     return np.array([1.0 / counts[video] for video in videos])
-
-
-class _Draws:
-    """Draws one row of each video of a group."""
-
-    def __init__(self, videos: Sequence[Hashable], rows: Sequence[int]):
-        by_video: dict[Hashable, list[int]] = {}
-        for video, row in zip(videos, rows, strict=True):
-            by_video.setdefault(video, []).append(row)
-        self.counts = np.array([len(own) for own in by_video.values()], int)
-        self._rows = np.array([row for own in by_video.values() for row in own], int)
-        self._starts = np.cumsum(self.counts) - self.counts
-
-    def __call__(self, generator: np.random.Generator) -> Int[np.ndarray, " videos"]:
-        return self._rows[self._starts + generator.integers(self.counts)]
