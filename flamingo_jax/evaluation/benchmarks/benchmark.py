@@ -103,6 +103,7 @@ class Benchmark:
       files: split -> what must be in the folder for it.
       query_split: the split that is asked about unless the user names another.
       support_split: the split that examples are drawn from.
+      sizes: split -> how many items the release has, where that is sure; a summary tells where as many were not read.
       dev_queries: how many items the DEV query set has, cut from the support split; 0: not a DEV set of the paper.
       support_size: how many items the support set has (with labels: how many of each).
       keywords: prompt words at which an answer is cut when the model goes on without `<EOC>`.
@@ -124,6 +125,7 @@ class Benchmark:
     files: Mapping[str, tuple[ReleaseFile, ...]]
     query_split: str
     support_split: str = "train"
+    sizes: Mapping[str, int] = dataclasses.field(default_factory=dict)
     dev_queries: int = 0
     support_size: int = 2048
     keywords: tuple[str, ...] = ()

@@ -47,6 +47,7 @@ BENCHMARK = Benchmark(
         "val": (_SPLITS, coco_images.VAL),
         "test": (_SPLITS, coco_images.VAL),
     },
+    sizes={"train": 113287, "val": 5000, "test": 5000},
     query_split="test",
     dev_queries=5000,
     keywords=captioning.KEYWORDS,

@@ -46,6 +46,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files=dict.fromkeys(("train", "val", "test"), (_SPLITS, _IMAGES)),
+    sizes={"train": 29000, "val": 1014, "test": 1000},
     query_split="test",
     keywords=captioning.KEYWORDS,
 )

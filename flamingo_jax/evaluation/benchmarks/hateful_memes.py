@@ -73,6 +73,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (ReleaseFile(f"{split}.jsonl", _RELEASE), _IMAGES) for split in _SPLITS},
+    sizes={"train": 8500, "dev_seen": 500, "dev_unseen": 540, "test_seen": 1000, "test_unseen": 2000},
     query_split="test_seen",
     text_examples=0,
 )

@@ -60,6 +60,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={"train": (CLASSES, TRAIN), "val": (CLASSES, VAL)},
+    sizes={"train": 1281167, "val": 50000},
     query_split="val",
     dev_queries=10000,
     support_size=32,

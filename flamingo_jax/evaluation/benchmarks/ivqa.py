@@ -80,6 +80,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (*short_answers.tables(split, "{}.csv", _QUESTIONS), _CLIPS) for split in ("train", "val", "test")},
+    sizes={"train": 6000, "val": 2000, "test": 2000},
     query_split="test",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

@@ -48,6 +48,7 @@ BENCHMARK = Benchmark(
         split: (*short_answers.tables(split, "{}_qa.json", _QUESTIONS, "MSRVTT-QA.zip"), clips)
         for split, clips in _CLIPS.items()
     },
+    sizes={"train": 158581, "val": 12278, "test": 72821},
     query_split="test",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

@@ -69,6 +69,7 @@ BENCHMARK = Benchmark(
         split: (*short_answers.tables(split, "{}_qa.json", _QUESTIONS, _ARCHIVE), _MAPPING, _CLIPS)
         for split in ("train", "val", "test")
     },
+    sizes={"train": 30933, "val": 6415, "test": 13157},
     query_split="test",
     dev_queries=1024,
     keywords=visual_questions.KEYWORDS,

@@ -109,6 +109,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: _files(split) for split in _QUESTIONS},
+    sizes={"train": 37523, "val": 5343, "test": 9178},
     query_split="test",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

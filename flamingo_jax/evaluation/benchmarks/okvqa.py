@@ -50,6 +50,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (_questions(split), _annotations(split), images) for split, images in _IMAGES.items()},
+    sizes={"train": 9009, "val": 5046},
     query_split="val",
     dev_queries=1024,
     keywords=visual_questions.KEYWORDS,

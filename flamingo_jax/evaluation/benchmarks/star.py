@@ -111,6 +111,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (questions, _VIDEOS) for split, questions in _QUESTIONS.items()},
+    sizes={"train": 45731, "val": 7098, "test": 7377},
     query_split="val",
     text_examples=0,
     server_answers=server_answers,

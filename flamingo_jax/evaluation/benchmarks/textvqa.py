@@ -73,6 +73,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (_questions(split), images) for split, images in _IMAGES.items()},
+    sizes={"train": 34602, "val": 5000, "test": 5734},
     query_split="val",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

@@ -62,6 +62,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (captions, _CLIPS) for split, captions in _CAPTIONS.items()},
+    sizes={"train": 25991, "val": 3000, "test": 6000},
     query_split="test",
     dev_queries=1024,
     keywords=captioning.KEYWORDS,

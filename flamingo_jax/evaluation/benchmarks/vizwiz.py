@@ -94,6 +94,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: (_annotations(split), _images(split)) for split in _SPLITS},
+    sizes={"train": 20523, "val": 4319, "test": 8000},
     query_split="val",
     keywords=visual_questions.KEYWORDS,
     max_new_tokens=visual_questions.MAX_NEW_TOKENS,

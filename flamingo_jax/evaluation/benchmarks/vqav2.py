@@ -68,6 +68,7 @@ BENCHMARK = Benchmark(
     read=read,
     score=score,
     files={split: _files(split) for split in _SUBSETS},
+    sizes={"train": 443757, "val": 214354, "test-dev": 107394, "test": 447793},
     query_split="val",
     dev_queries=1024,
     keywords=visual_questions.KEYWORDS,

@@ -105,7 +105,7 @@ def _summary(
         "support_items": len(split.support),
         "missing": split.missing,
         "references": split.referenced,
-        "notes": [benchmark.note] if benchmark.note else [],
+        "notes": [*filter(None, [benchmark.note]), *split.notes],
         **results.figures(),
     }
 

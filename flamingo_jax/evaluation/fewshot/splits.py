@@ -25,12 +25,14 @@ class Split:
       queries: those that are asked about.
       support: those that examples are drawn from; none of their images is a query's.
       missing: items of both that were left out, as their image or clip is not there.
+      notes: what of it is not as in the release, in sentences.
     """
 
     name: str
     queries: Sequence[Item]
     support: Sequence[Item]
     missing: int
+    notes: tuple[str, ...] = ()
 
     @property
     def referenced(self) -> bool:
@@ -76,7 +78,12 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
     if not queries:
         raise ConfigError(f"{benchmark.title}: nothing to ask about in split {name!r} of {folder}")
     support = _support(pool, queries, benchmark.support_size)
-    return Split(name, _some(queries, config.max_items), support, missing)
+    notes = tuple(
+        f"{len(items):,} items of {split} were read, of the release's {benchmark.sizes[split]:,}."
+        for split, items in read.items()
+        if len(items) != benchmark.sizes.get(split, len(items))
+    )
+    return Split(name, _some(queries, config.max_items), support, missing, notes)
 
 
 def _cut(items: Sequence[Item], count: int) -> tuple[list[Item], list[Item]]:

@@ -61,6 +61,7 @@ def test_every_benchmark_from_its_files_to_a_page(name, session, tmp_path):
         assert found["low"] <= found["value"] <= found["high"]
     answered = rows(output)
     assert len(answered) == len(shots) * summary["items"]
+    assert any("of the release's" in note for note in summary["notes"]) == bool(benchmark.sizes)  # here it is small
     for row in answered:
         assert row["prompt"].count("<image>") == row["shots"] + 1
         assert len(row["support"]) == (row["shots"] or benchmark.text_examples)

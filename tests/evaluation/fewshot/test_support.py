@@ -110,6 +110,16 @@ def test_prompts_that_show_nothing_need_no_release_of_examples(tmp_path):
     assert open_split(ranked, epath.Path(tmp_path), FewShotConfig(shots=(0,))).support == train
 
 
+def test_it_is_told_where_a_release_has_another_number_of_items(tmp_path):
+    train, test = [item(number) for number in range(6)], [item(0, split="test")]
+    cut = benchmark(train, test, sizes={"train": 6, "test": 9178})
+    assert open_split(cut, epath.Path(tmp_path), FewShotConfig()).notes == (
+        "1 items of test were read, of the release's 9,178.",
+    )
+    whole = benchmark(train, test, sizes={"train": 6})
+    assert open_split(whole, epath.Path(tmp_path), FewShotConfig()).notes == ()
+
+
 @pytest.mark.parametrize(
     "more, config, message",
     [
