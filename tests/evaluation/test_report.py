@@ -364,13 +364,21 @@ def test_a_failed_write_leaves_neither_a_half_file_nor_damage(run: Path, monkeyp
     before = (run / "report.html").read_bytes()
 
     kind = type(epath.Path(run))
-    write = kind.write_bytes
+    opened = kind.open
 
-    def full(self, data):
-        write(self, data[:100])
-        raise OSError(28, "No space left on device")
+    class Full(io.BytesIO):
+        """A file that takes a hundred bytes."""
 
-    monkeypatch.setattr(kind, "write_bytes", full)
+        def __init__(self, file):
+            super().__init__()
+            self.file = file
+
+        def write(self, data):
+            self.file.write(data[:100])
+            self.file.close()
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(kind, "open", lambda self, mode="r": Full(opened(self, mode)))
     with pytest.raises(OSError, match="No space left"):
         write_report(run)
     assert (run / "report.html").read_bytes() == before
