@@ -51,7 +51,7 @@ class Batches:
           PromptError: a prompt and its media do not fit together, or it is too long for learned positions.
           MediaError: a file cannot be decoded.
         """
-        rows = [self._read(text, media, more) for text, media in prompts]
+        rows = [self.read(text, media, more) for text, media in prompts]
         sizes = [
             (0 if blind else image_places(len(media)), prompt_length(len(row.tokens)))
             for (_, media), row in zip(prompts, rows, strict=True)
@@ -66,11 +66,8 @@ class Batches:
             shown = [[] if blind else prompts[place][1] for place in places]
             yield places, batch | {"media": self._media(shown, images)}
 
-    def _media(self, rows: Sequence[Sequence[Medium]], places: int) -> np.ndarray:
-        encoded = iter(self.encode([medium for row in rows for medium in row]))
-        return media_block([[next(encoded) for _ in row] for row in rows], places, self.config)
-
-    def _read(self, text: str, media: Sequence[Medium], more: int) -> PromptTokens:
+    def read(self, text: str, media: Sequence[Medium], more: int) -> PromptTokens:
+        """A prompt's tokens, checked as in a call."""
         check_media(text, media)
         prompt = tokenize_prompt(text, self.tokenizer)
         language, length = self.config.language, len(prompt.tokens)
@@ -80,3 +77,7 @@ class Batches:
                 f"positions for {language.max_length}"
             )
         return prompt
+
+    def _media(self, rows: Sequence[Sequence[Medium]], places: int) -> np.ndarray:
+        encoded = iter(self.encode([medium for row in rows for medium in row]))
+        return media_block([[next(encoded) for _ in row] for row in rows], places, self.config)

@@ -12,6 +12,7 @@ from flax import linen as nn
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float, Int, UInt8
 
+from flamingo_jax.inference.advancing import Advance, Progress, Tokens, begin, make_advance
 from flamingo_jax.inference.beam import make_beam
 from flamingo_jax.inference.candidates import make_candidate_scorer
 from flamingo_jax.inference.continuing import Continuations, make_continuing
@@ -95,7 +96,24 @@ class Programs:
         filled = {name: np.concatenate([x, x[:1].repeat(filling, axis=0)]) for name, x in inputs.items()}
         return np.asarray(self._run(_LOSSES, params, filled))[:count]
 
-    def _run(self, what: str | Decoding, params: Params, *inputs: Any) -> Any:
+    def begin(self, params: Params, prompts: Mapping[str, np.ndarray], room: int) -> tuple[Prefix, Progress]:
+        """As `advancing.begin`; what it gives stays on the devices."""
+        return self._run(_Begin(room), params, prompts)
+
+    def advance(
+        self,
+        params: Params,
+        prefix: Prefix,
+        progress: Progress,
+        controls: Mapping[str, np.ndarray],
+        wanted: Bool[np.ndarray, "batch"],
+        how: Advance,
+    ) -> tuple[Tokens, Progress]:
+        """The next tokens of each row, see `make_advance`. `progress` is used up."""
+        tokens, progress = self._run(how, params, prefix, progress, controls, wanted)
+        return jax.device_get(tokens), progress
+
+    def _run(self, what: "_What", params: Params, *inputs: Any) -> Any:
         placed = jax.tree.map(lambda x: self._place(x) if isinstance(x, np.ndarray) else x, inputs)
         with self._scope():
             return _compiled(self, what)(params, *placed)
@@ -113,8 +131,22 @@ class Programs:
             yield
 
 
+@dataclasses.dataclass(frozen=True)
+class _Begin:
+    """The beginning of what `advance` goes on with.
+
+    Attributes:
+      room: for so many tokens.
+    """
+
+    room: int
+
+
+_What = str | Decoding | _Begin | Advance
+
+
 @functools.lru_cache(maxsize=32)
-def _compiled(programs: Programs, what: str | Decoding) -> Callable:
+def _compiled(programs: Programs, what: _What) -> Callable:
     """One function for each scope, as the rules in force when it is traced are in the program.
 
     What hosts read is on all devices in the end: of several processes each needs all of it.
@@ -122,6 +154,11 @@ def _compiled(programs: Programs, what: str | Decoding) -> Callable:
     model = programs.model
     if what == _PREFILL:
         return jax.jit(functools.partial(prefill, model))
+    if isinstance(what, _Begin):
+        return jax.jit(functools.partial(begin, model, what.room))
+    if isinstance(what, Advance):
+        make = make_advance(model, what, programs.stop_ids)
+        return jax.jit(make, out_shardings=(replicated(programs.mesh), None), donate_argnums=2)
     read = functools.partial(jax.jit, out_shardings=replicated(programs.mesh))
     if isinstance(what, Decoding):
         make = make_beam if what.method == BEAM else make_continuing

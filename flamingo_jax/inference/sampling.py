@@ -22,7 +22,16 @@ def draw(
       keys: two numbers a row, such as a seed and the number of a prompt.
       step: how many tokens were drawn before.
     """
-    values, tokens = kept(logits, decoding)
+    return draw_from(*kept(logits, decoding), keys, step)
+
+
+def draw_from(
+    logits: Float[Array, "batch kept"],
+    tokens: Int[Array, "batch kept"] | None,
+    keys: UInt32[Array, "batch 2"],
+    step: Int[Array, ""] | int,
+) -> Int[Array, "batch"]:
+    """As `draw`, with what `kept` gives; `tokens` None: all of the vocabulary, in its order."""
 
     def one(values: Float[Array, "kept"], keys: UInt32[Array, "2"]) -> Int[Array, ""]:
         key = jax.random.key(0)
@@ -30,14 +39,14 @@ def draw(
             key = jax.random.fold_in(key, number)
         return jax.random.categorical(key, values)
 
-    places = jax.vmap(one)(values, keys)
-    return jnp.take_along_axis(tokens, places[:, None], axis=1)[:, 0].astype(jnp.int32)
+    places = jax.vmap(one)(logits, keys).astype(jnp.int32)
+    return places if tokens is None else jnp.take_along_axis(tokens, places[:, None], axis=1)[:, 0].astype(jnp.int32)
 
 
 def kept(
     logits: Float[Array, "batch vocab"], decoding: Decoding
-) -> tuple[Float[Array, "batch kept"], Int[Array, "batch kept"]]:
-    """Logits of the tokens to draw from, and those tokens; -inf: not that one.
+) -> tuple[Float[Array, "batch kept"], Int[Array, "batch kept"] | None]:
+    """Logits of the tokens to draw from, and those tokens (None: all, in order); -inf: not that one.
 
     The most likely come first where there are fewer than all. Of equals the first in the vocabulary are kept, so
     `top_k` tokens are exactly so many.
@@ -45,12 +54,36 @@ def kept(
     logits = logits.astype(jnp.float32) / decoding.temperature
     vocab = logits.shape[-1]
     if decoding.top_k == 0 and decoding.top_p == 1:
-        return logits, jnp.broadcast_to(jnp.arange(vocab), logits.shape)
+        return logits, None
     values, tokens = top_k(logits, min(decoding.top_k or vocab, vocab))
-    if decoding.top_p < 1:
-        probabilities = jax.nn.softmax(values, axis=-1)
-        likelier = jnp.cumsum(probabilities, axis=-1) - probabilities
-        # The first one always stays, also where rounding makes its 0 a small number.
-        outside = (likelier >= decoding.top_p) & (jnp.arange(values.shape[-1]) > 0)
-        values = jnp.where(outside, -jnp.inf, values)
-    return values, tokens
+    return (values if decoding.top_p == 1 else _nucleus(values, decoding.top_p)), tokens
+
+
+def kept_of_each(
+    logits: Float[Array, "batch vocab"], most: Int[Array, "batch"], share: Float[Array, "batch"]
+) -> Float[Array, "batch vocab"]:
+    """As `kept`, where rows differ in `top_k` and `top_p`: all logits in their order, -inf those not to draw from.
+
+    So what a row draws does not depend on whether another one leaves tokens out.
+
+    Args:
+      logits: after temperature.
+      most, share: `top_k` and `top_p`.
+    """
+    vocab = logits.shape[-1]
+    values, tokens = top_k(logits, vocab)
+    values = jnp.where(jnp.arange(vocab) < jnp.where(most > 0, most, vocab)[:, None], values, -jnp.inf)
+    values = jnp.where(share[:, None] < 1, _nucleus(values, share[:, None]), values)
+    last = jnp.sum(jnp.isfinite(values), axis=1, keepdims=True) - 1
+    least, place = (jnp.take_along_axis(x, last, axis=1) for x in (values, tokens))
+    inside = (logits > least) | ((logits == least) & (jnp.arange(vocab) <= place))
+    return jnp.where(inside, logits, -jnp.inf)
+
+
+def _nucleus(values: Float[Array, "batch kept"], share: Float[Array, "batch 1"] | float) -> Float[Array, "batch kept"]:
+    """Of logits, the largest first, the fewest that hold at least `share` of the probability; the others -inf."""
+    probabilities = jax.nn.softmax(values, axis=-1)
+    likelier = jnp.cumsum(probabilities, axis=-1) - probabilities
+    # The first one always stays, also where rounding makes its 0 a small number.
+    outside = (likelier >= share) & (jnp.arange(values.shape[-1]) > 0)
+    return jnp.where(outside, -jnp.inf, values)

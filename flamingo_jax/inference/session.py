@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from etils import epath
@@ -13,7 +14,9 @@ from flamingo_jax.data.dataset_config import DatasetConfig
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.mixture import MixtureConfig
 from flamingo_jax.data.tokenizer import Tokenizer
+from flamingo_jax.inference.advancing import Advance, Sampling, Tokens, controls
 from flamingo_jax.inference.batches import Batches, Prompt
+from flamingo_jax.inference.buckets import batch_rows, bucket
 from flamingo_jax.inference.candidates import Candidates, parts
 from flamingo_jax.inference.continuing import RANDOM_KEYS
 from flamingo_jax.inference.decoding import DEFAULT, Decoding
@@ -21,6 +24,7 @@ from flamingo_jax.inference.machine import for_this_machine
 from flamingo_jax.inference.media import MediaEncoder, Medium, VisualTokens, load_on_threads
 from flamingo_jax.inference.programs import Programs
 from flamingo_jax.inference.prompts import PromptError, tokenize_candidate
+from flamingo_jax.inference.streaming import AT_ONCE, Stream
 from flamingo_jax.models.flamingo import Flamingo
 from flamingo_jax.training.checkpoints import Checkpoints
 from flamingo_jax.training.design import Design
@@ -40,6 +44,20 @@ def trained_pixels(mixture: MixtureConfig) -> DatasetConfig:
     most_images = max(datasets, key=lambda dataset: dataset.images_per_row // dataset.documents_per_row)
     most_frames = max(datasets, key=lambda dataset: (dataset.images_per_row > 0, dataset.num_frames))
     return dataclasses.replace(most_frames.at_inference, images_seen=most_images.images_seen)
+
+
+class Answer(NamedTuple):
+    """What the model says after a prompt.
+
+    Attributes:
+      text: up to `<EOC>` or `<EOS>`.
+      tokens: how many there are, that last one included.
+      log_likelihood: of them all, in nats.
+    """
+
+    text: str
+    tokens: int
+    log_likelihood: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +151,17 @@ class Session:
         keys: Sequence[int] | None = None,
         blind: bool = False,
     ) -> list[str]:
+        """The texts of `answers`."""
+        return [answer.text for answer in self.answers(prompts, decoding, keys=keys, blind=blind)]
+
+    def answers(
+        self,
+        prompts: Sequence[Prompt],
+        decoding: Decoding = DEFAULT,
+        *,
+        keys: Sequence[int] | None = None,
+        blind: bool = False,
+    ) -> list[Answer]:
         """What the model says after each prompt, up to `<EOC>` or `<EOS>`.
 
         Args:
@@ -145,13 +174,58 @@ class Session:
           MediaError: as `encode_media`.
         """
         keys = range(len(prompts)) if keys is None else keys
-        answers = [""] * len(prompts)
+        answers: list[Answer | None] = [None] * len(prompts)
         for places, batch in self._batches(prompts, decoding.max_new_tokens, blind):
             batch[RANDOM_KEYS] = np.asarray([(decoding.seed, keys[place]) for place in places], np.uint32)
-            tokens = self._programs.continued(self.params, batch, decoding).tokens
-            for place, row in zip(places, tokens.tolist(), strict=True):
-                answers[place] = self._text(row)
+            found = self._programs.continued(self.params, batch, decoding)
+            for place, row, total in zip(places, found.tokens.tolist(), found.log_likelihoods.tolist(), strict=True):
+                answers[place] = self._answer(row, total)
         return answers
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many prompts a `stream` takes, at most."""
+        return batch_rows(self.rows, self.rows, self._programs.parts)
+
+    def stream(self, prompts: Sequence[Prompt], samplings: Sequence[Sampling], *, blind: bool = False) -> Stream:
+        """Answers as they are written, of at most `rows_at_once` prompts, each continued in its own way.
+
+        Samples depend on the prompt and on the seed of its `Sampling` alone.
+
+        Raises:
+          ValueError: there are more prompts than that, none, or another number of samplings.
+          PromptError, MediaError: as `answers`, at once.
+        """
+        if not 0 < len(prompts) <= self.rows_at_once or len(samplings) != len(prompts):
+            raise ValueError(
+                f"{len(prompts)} prompts with {len(samplings)} samplings: a stream takes 1 to {self.rows_at_once}, "
+                "each with its own"
+            )
+        most = max(each.max_new_tokens for each in samplings)
+        ((places, batch),) = self._batches(prompts, most, blind)
+        chosen = [samplings[place] for place in places]
+        drawn = any(each.temperature for each in chosen)
+        cut = any(each.temperature and (each.top_k or each.top_p < 1) for each in chosen)
+        how, by_row = Advance(AT_ONCE, drawn, cut), controls(chosen)
+        prefix, progress = self._programs.begin(self.params, batch, bucket(most))
+
+        def advance(wanted: np.ndarray) -> Tokens:
+            nonlocal progress
+            tokens, progress = self._programs.advance(self.params, prefix, progress, by_row, wanted, how)
+            return tokens
+
+        return Stream(samplings, self.tokenizer, self._stop_ids, places, advance)
+
+    def check(self, prompt: Prompt, more: int = 0) -> int:
+        """The number of tokens of a prompt.
+
+        Args:
+          more: tokens that may follow it.
+
+        Raises:
+          PromptError: as `answers`.
+        """
+        return len(self._batches.read(*prompt, more).tokens)
 
     def score_candidates(
         self,
@@ -212,10 +286,11 @@ class Session:
                 scores[row][places[places >= 0]] = values[places >= 0]
         return scores
 
-    def _text(self, tokens: Sequence[int]) -> str:
-        """The text of generated tokens, without what follows the first stop token."""
+    def _answer(self, tokens: Sequence[int], log_likelihood: float) -> Answer:
+        """The answer without what follows the first stop token."""
         end = next((place for place, token in enumerate(tokens) if token in self._stop_ids), len(tokens))
-        return self.tokenizer.decode(tokens[:end]).strip()
+        text = self.tokenizer.decode(tokens[:end]).strip()
+        return Answer(text, min(end + 1, len(tokens)), log_likelihood)
 
     @property
     def _stop_ids(self) -> tuple[int, ...]:
