@@ -1,6 +1,6 @@
 """Imports point one way.
 
-Entry points -> evaluation -> inference -> training -> data -> parallel, interop, html -> models.
+Entry points -> serving -> evaluation -> inference -> training -> data -> parallel, interop, html -> models.
 """
 
 import itertools

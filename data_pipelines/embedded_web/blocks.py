@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from data_pipelines.embedded_web.scenes import Scene
+from flamingo_jax.data.scenes.scene import Scene
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

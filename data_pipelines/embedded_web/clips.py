@@ -9,12 +9,12 @@ import av
 import numpy as np
 from PIL import Image
 
-from data_pipelines.embedded_web.drawing import draw_background, paint_shape
 from data_pipelines.embedded_web.images import write_file
-from data_pipelines.embedded_web.scenes import Scene, sample_scene
 from data_pipelines.embedded_web.seeding import Stream, generator
 from data_pipelines.embedded_web.truth import Truth
-from data_pipelines.embedded_web.words import MOVEMENTS, Attributes, describe_clip
+from flamingo_jax.data.scenes.drawing import draw_background, paint_shape
+from flamingo_jax.data.scenes.scene import Scene, sample_scene
+from flamingo_jax.data.scenes.words import MOVEMENTS, Attributes, describe_clip
 
 _FRAMES_PER_SECOND = 5
 # The same frames must give the same bytes. One thread and a constant quantizer do; x264's macroblock tree, which rate

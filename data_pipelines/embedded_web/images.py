@@ -3,8 +3,8 @@
 import io
 import pathlib
 
-from data_pipelines.embedded_web.drawing import draw
-from data_pipelines.embedded_web.scenes import Scene
+from flamingo_jax.data.scenes.drawing import draw
+from flamingo_jax.data.scenes.scene import Scene
 
 _JPEG_QUALITY = 88
 

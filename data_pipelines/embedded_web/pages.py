@@ -4,9 +4,9 @@ import numpy as np
 
 from data_pipelines.embedded_web.blocks import Block, Figure, Heading, NoiseImage, Page, Paragraph, Picture
 from data_pipelines.embedded_web.prose import Prose
-from data_pipelines.embedded_web.scenes import sample_scene, sample_size
 from data_pipelines.embedded_web.seeding import Stream, generator
-from data_pipelines.embedded_web.words import NUM_STILL_SENTENCES, Attributes, describe_still
+from flamingo_jax.data.scenes.scene import sample_scene, sample_size
+from flamingo_jax.data.scenes.words import NUM_STILL_SENTENCES, Attributes, describe_still
 
 DESIGNS = ("gallery", "article", "catalogue", "lesson")
 NUM_BANNERS = 4

@@ -4,10 +4,10 @@ import pathlib
 from collections.abc import Callable
 
 from data_pipelines.embedded_web.images import encode_scene, write_file
-from data_pipelines.embedded_web.scenes import sample_scene, sample_size
 from data_pipelines.embedded_web.seeding import Stream, generator
 from data_pipelines.embedded_web.truth import Truth
-from data_pipelines.embedded_web.words import NUM_STILL_SENTENCES, Attributes, describe_still
+from flamingo_jax.data.scenes.scene import sample_scene, sample_size
+from flamingo_jax.data.scenes.words import NUM_STILL_SENTENCES, Attributes, describe_still
 
 _IN_A_FOLDER = 250
 

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from typing import Any
 
-from data_pipelines.embedded_web.words import MOVEMENTS, VOCABULARIES, Attributes
+from flamingo_jax.data.scenes.words import MOVEMENTS, VOCABULARIES, Attributes
 
 
 @dataclasses.dataclass

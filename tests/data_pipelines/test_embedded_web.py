@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from data_pipelines.embedded_web import Settings, __main__, generate, generation
-from data_pipelines.embedded_web.drawing import draw, draw_background
 from data_pipelines.embedded_web.pages import compose_page
-from data_pipelines.embedded_web.scenes import sample_scene, sample_size
-from data_pipelines.embedded_web.words import VOCABULARIES, Attributes
+from flamingo_jax.data.scenes.drawing import draw, draw_background
+from flamingo_jax.data.scenes.scene import sample_scene, sample_size
+from flamingo_jax.data.scenes.words import VOCABULARIES, Attributes
 
 SETTINGS = Settings(seed=3, pages=14, pairs=10, clips=6)
 LISTS = {"settings.json", "truth.json", "site/index.html", "clips/clips.json"}

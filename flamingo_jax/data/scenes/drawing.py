@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data_pipelines.embedded_web.scenes import Scene
+from flamingo_jax.data.scenes.scene import Scene
 
 _SUPERSAMPLING = 3
 _RIM = 0.03  # width of the rim, as a fraction of the shape's extent

@@ -5,7 +5,7 @@ import dataclasses
 
 import numpy as np
 
-from data_pipelines.embedded_web.words import Attributes
+from flamingo_jax.data.scenes.words import Attributes
 
 Rgb = tuple[int, int, int]
 
