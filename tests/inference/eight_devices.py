@@ -14,6 +14,7 @@ import numpy as np
 
 from flamingo_jax import config as config_lib
 from flamingo_jax.data.document import Image
+from flamingo_jax.inference.advancing import Sampling
 from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.session import Session, trained_pixels
 from flamingo_jax.training.design import Design
@@ -66,7 +67,17 @@ def told(here: Session, decodings: Mapping[str, Decoding]) -> dict:
     """Answers by decoding, and scores."""
     scores = here.score_candidates(PROMPTS, CANDIDATES)
     answers = {name: here.answer(PROMPTS, decoding) for name, decoding in decodings.items()}
+    answers["stream"] = streamed(here, [Sampling(4), Sampling(4, temperature=0.5, top_k=7, seed=3)] * 4)
     return answers | {"scores": [each.log_likelihoods.tolist() for each in scores]}
+
+
+def streamed(here: Session, samplings: Sequence[Sampling]) -> list[str]:
+    """The answers to the first prompts."""
+    texts = [""] * len(samplings)
+    for pieces in here.stream(PROMPTS[: len(samplings)], samplings):
+        for piece in pieces:
+            texts[piece.place] += piece.text
+    return texts
 
 
 def shards(here: Session) -> dict[str, list[int]]:
