@@ -1,0 +1,85 @@
+"""The server as a process: many clients at once, and signals."""
+
+import asyncio
+import contextlib
+import http.client
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks.server_load import load
+from tests.serving.openai.running import MODEL, asking, begin, post
+
+ROOT = Path(__file__).parents[3]
+
+
+@contextlib.contextmanager
+def process(seconds_a_step: float, drain: float = 1.5):
+    """The process and its port."""
+    command = [sys.executable, "-m", "tests.serving.openai.serve_fake", str(seconds_a_step), str(drain)]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as started:
+        late = threading.Timer(240, started.kill)  # which ends the loop below
+        late.start()
+        try:
+            for line in started.stderr:
+                if found := re.search(r"listening at http://127.0.0.1:(\d+)", line):
+                    yield started, int(found[1])
+                    break
+        finally:
+            late.cancel()
+            started.kill()
+
+
+def check_load(seconds: float, clients: int) -> None:
+    with process(0.02) as (started, port):
+        asyncio.run(load(port, MODEL, 20, 1, tokens=8))  # pools of threads, caches and the like are filled
+        report = asyncio.run(load(port, MODEL, clients, seconds, tokens=8))
+        print(report.outcomes, [round(bytes / 1e6) for bytes in report.resident])
+        assert report.lost == 0
+        assert report.outcomes["answered"] > seconds and report.outcomes["hung up"] > 0
+        assert max(report.resident) - report.resident[0] < 100e6
+        assert post(port, asking())[0] == 200
+        assert started.poll() is None
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(20) == 0
+
+
+def test_no_request_of_many_clients_is_lost():
+    check_load(seconds=2, clients=200)
+
+
+@pytest.mark.slow
+def test_no_request_is_lost_in_two_minutes():
+    check_load(seconds=120, clients=200)
+
+
+def test_a_signal_ends_the_server_when_answers_are_finished_or_failed():
+    with process(0.1) as (started, port):
+        short, long = begin(port, asking("one two")), begin(port, asking("word " * 400, max_tokens=400))
+        time.sleep(0.5)
+        started.send_signal(signal.SIGTERM)
+        answers = [http.client.HTTPResponse(connection) for connection in (short, long)]
+        for answer in answers:
+            answer.begin()
+        assert answers[0].status == 200 and b"two" in answers[0].read()
+        assert answers[1].status == 503 and b"shutting down" in answers[1].read()
+        assert started.wait(20) == 0
+        with pytest.raises(OSError):
+            post(port, asking())
+
+
+def test_a_second_signal_ends_the_wait():
+    with process(0.1, drain=60) as (started, port):
+        connection = begin(port, asking("word " * 400, max_tokens=400))
+        time.sleep(0.5)
+        for _ in range(2):
+            started.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert started.wait(30) == 0  # half of the time to finish in
+        connection.close()

@@ -1,0 +1,115 @@
+"""The flags of `flamingo_jax.serve` as a server."""
+
+from types import SimpleNamespace
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from flamingo_jax import serve
+from flamingo_jax.config import ConfigError
+from flamingo_jax.inference.prompts import PromptError
+from flamingo_jax.serving.dialogue.style import STYLES
+from flamingo_jax.serving.openai.first_prompts import first_prompts
+from flamingo_jax.serving.openai.listening import loopback
+from flamingo_jax.serving.uploads import check_upload
+from tests.serving.fake_session import FakeSession
+from tests.serving.openai import running
+
+
+class Opened(FakeSession):
+    model = SimpleNamespace(config=SimpleNamespace(language=SimpleNamespace(max_length=99)))
+    pixels = SimpleNamespace(max_pixels=5000)
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Calls `main` with flags, and gives what it would serve."""
+    served = []
+
+    def keep(app, engine, host, port, drain_s):
+        served.append((app, engine, host, port, drain_s))
+        return engine.close()
+
+    monkeypatch.setattr(serve.Session, "open", lambda workdir: Opened())
+    monkeypatch.setattr(serve, "serve", keep)
+    configs = []
+    monkeypatch.setattr(serve, "make_app", lambda engine, config: configs.append(config))
+
+    def start(*given):
+        with flagsaver.flagsaver():
+            flags.FLAGS(["serve", *given])
+            serve.main()
+        return configs[-1], served[-1]
+
+    return start
+
+
+def test_flags_are_a_server(started, tmp_path):
+    (tmp_path / "keys").write_text("one\n\n two \n")
+    config, (_, engine, host, port, drain) = started(
+        f"--workdir={tmp_path}",
+        "--style=questions",
+        "--host=127.0.0.2",
+        "--port=0",
+        "--queue=3",
+        "--max_batch=2",
+        "--max_tokens=7",
+        "--most_tokens=9",
+        "--max_images=4",
+        "--max_body_mb=1.5",
+        "--max_file_mb=0.5",
+        "--allow_remote_urls",
+        "--drain=2",
+        f"--api_key_file={tmp_path / 'keys'}",
+    )
+    assert config.model == tmp_path.name and config.style.name == "questions"
+    assert (config.window_tokens, config.usual_tokens, config.most_tokens) == (99, 7, 9)
+    assert (config.body_bytes, config.uploads.bytes, config.uploads.pixels) == (1_500_000, 500_000, 5000)
+    assert config.messages.media == 4 and config.allow_remote_urls and config.keys == ("one", "two")
+    assert config.hosts == ()
+    assert (host, port, drain) == ("127.0.0.2", 0, 2) and engine.rule is None
+
+
+def test_only_this_machine_is_served_unless_it_is_told_otherwise(started, tmp_path):
+    config, (_, _, host, port, _) = started(f"--workdir={tmp_path}", "--model_name=mine", "--window=50")
+    assert loopback(host) and port == 8000 and not config.allow_remote_urls
+    assert (config.model, config.window_tokens, config.keys) == ("mine", 50, ())
+    assert config.hosts == ("127.0.0.1", "localhost", "127.0.0.1", "[::1]")
+    assert started(f"--workdir={tmp_path}", "--host=0.0.0.0")[0].hosts == ()
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_what_the_server_warms_up_with_can_be_asked(style):
+    session = FakeSession()
+    prompts = first_prompts(style)
+    assert len({session.check(prompt, 64) for prompt in prompts}) == len(prompts) == 2
+    assert all(check_upload("a", medium.encoded) for _, media in prompts for medium in media)
+
+
+@pytest.mark.parametrize("host, nearby", [("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)])
+def test_loopback(host, nearby):
+    assert loopback(host) == nearby
+
+
+@pytest.mark.parametrize(
+    "flag, reason", [("--max_batch=99", "rows"), ("--wait=0", "wait_s"), ("--max_file_mb=0", "bytes")]
+)
+def test_flags_out_of_range_are_one_line(started, tmp_path, flag, reason):
+    with pytest.raises((ConfigError, PromptError), match=reason):
+        started(f"--workdir={tmp_path}", flag)
+
+
+def test_a_file_without_keys_is_refused(started, tmp_path):
+    (tmp_path / "keys").write_text("\n")
+    with pytest.raises(ConfigError, match="has no key"):
+        started(f"--workdir={tmp_path}", f"--api_key_file={tmp_path / 'keys'}")
+
+
+def test_requests_are_answered_in_the_style_and_window_of_the_flags(started, tmp_path, monkeypatch):
+    """The window of 99 tokens, less the answer's, holds no longer question."""
+    config, _ = started(f"--workdir={tmp_path}", "--style=dialogue", "--model_name=tiny")
+    with running.running(serve.Engine(Opened()), config) as port:
+        assert running.post(port, running.asking("word " * 20, max_tokens=40))[0] == 200
+        status, body, _ = running.post(port, running.asking("word " * 20, max_tokens=60))
+        assert (status, body["error"]["code"]) == (400, "context_length_exceeded")
