@@ -1,0 +1,107 @@
+"""A folder of answered pictures, of which the most alike are shown before a conversation (RICES)."""
+
+import dataclasses
+import json
+import tempfile
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+from etils import epath
+from jaxtyping import Float
+
+from flamingo_jax.config import ConfigError
+from flamingo_jax.data.document import Image, Video
+from flamingo_jax.data.errors import MediaError
+from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile
+from flamingo_jax.evaluation.fewshot.features import features
+from flamingo_jax.evaluation.fewshot.support import Rices
+from flamingo_jax.inference.session import Session
+from flamingo_jax.serving.dialogue.turns import Conversation, Turn
+
+METADATA = "metadata.jsonl"
+"""One JSON object a line, `file_name`, `question` (may be empty or left out) and `answer`, as ImageFolder has it."""
+_VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg")
+
+
+@dataclasses.dataclass(frozen=True)
+class Support:
+    """Examples, and what tells which are like a picture.
+
+    Attributes:
+      turns: each with one medium and its answer.
+      features: of their media, of length 1.
+      session: whose encoder made them.
+    """
+
+    turns: tuple[Turn, ...]
+    features: Float[np.ndarray, "turns width"]
+    session: Session
+    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
+
+    @classmethod
+    def open(cls, folder: epath.Path, session: Session) -> "Support":
+        """Reads a folder and encodes its pictures and clips.
+
+        Raises:
+          ConfigError: a file or line is missing or damaged; the message names it.
+        """
+        items = _items(folder)
+        try:
+            turns = tuple(Turn(item.prompt, (item.medium.load(),), item.answer) for item in items)
+            with tempfile.TemporaryDirectory() as scratch:
+                found = features(session, items, epath.Path(scratch) / "support.npz")
+        except (OSError, MediaError) as error:
+            raise ConfigError(f"the support folder {folder}: {error}") from error
+        return cls(turns, found, session)
+
+    def nearest(self, conversation: Conversation, count: int) -> tuple[Turn, ...]:
+        """The examples that are most like the last picture of the conversation, the nearest last.
+
+        None where no picture was sent: there is nothing to compare.
+
+        Raises:
+          MediaError: that picture cannot be decoded.
+        """
+        shown = [medium for turn in conversation.turns for medium in turn.media]
+        if not shown or not count:
+            return ()
+        with self._lock:
+            query = self._feature(shown[-1])
+        item = Item("", MediaFile(""), "", "")
+        return tuple(self.turns[place] for place in Rices(query, self.features)(item, 0, count, 0))
+
+    def _feature(self, medium: Image | Video) -> Float[np.ndarray, "1 width"]:
+        frames = self.session.pixels.num_frames if isinstance(medium, Video) else 1
+        return self.session.pooled_features([medium], 1, frames)
+
+
+def _items(folder: epath.Path) -> Sequence[Item]:
+    path = folder / METADATA
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"the support folder {folder} needs a file {METADATA}, UTF-8, one JSON object a line with file_name, "
+            f"question and answer: {error}"
+        ) from error
+    items = [_item(folder, line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not items:
+        raise ConfigError(f"{path} has no line: each is one example")
+    return items
+
+
+def _item(folder: epath.Path, line: str, where: str) -> Item:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise ConfigError(f"{where} is not JSON: {error}") from error
+    if not isinstance(record, dict):
+        raise ConfigError(f"{where} is not a JSON object with file_name, question and answer")
+    name, question, answer = record.get("file_name"), record.get("question") or "", record.get("answer")
+    if not (isinstance(name, str) and name and isinstance(question, str) and isinstance(answer, str) and answer):
+        raise ConfigError(f"{where}: file_name and answer are texts, and question is one or left out; got {line[:80]}")
+    file = folder / name
+    if not file.exists():
+        raise ConfigError(f"{where}: there is no file {file}")
+    return Item(where, MediaFile(str(file), name.lower().endswith(_VIDEOS)), question, answer)

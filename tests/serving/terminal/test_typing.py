@@ -1,0 +1,68 @@
+"""Keys that a user presses in a real terminal, and errors of the command line."""
+
+import fcntl
+import os
+import pty
+import select
+import subprocess
+import sys
+import termios
+import time
+
+import pytest
+
+from flamingo_jax import chat
+
+
+def _until(terminal: int, text: str, seconds: float = 60.0) -> str:
+    """What the terminal shows, up to this text."""
+    shown, end = "", time.monotonic() + seconds
+    while text not in shown:
+        assert time.monotonic() < end, shown
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 4096).decode()
+    return shown
+
+
+def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "tests.serving.terminal.program"]
+    program = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+    )
+    os.close(theirs)
+    try:
+        _until(ours, "> ")
+        os.write(ours, b"What?\n")
+        _until(ours, "word word")
+        os.write(ours, b"\x03")
+        assert "stopped" in _until(ours, "> ")
+        os.write(ours, b"\x03")
+        assert "Ctrl-C stops an answer" in _until(ours, "leaves\r\n> ")
+        os.write(ours, b"\x04")
+        assert program.wait(20) == 0
+    finally:
+        program.kill()
+        os.close(ours)
+
+
+@pytest.mark.parametrize(
+    "given, reason",
+    [
+        (["--terminal", "--port=3"], "--port does nothing with --terminal"),
+        pytest.param(["--beams=2", "--temperature=1"], "beam search draws nothing", marks=pytest.mark.slow),
+        pytest.param(["--shots=2"], "--shots needs --support", marks=pytest.mark.slow),
+        pytest.param(["--max_file_mb=0"], "--max_file_mb is 0", marks=pytest.mark.slow),
+        (["--terminal"], "no config.json"),
+    ],
+)
+def test_errors_of_the_command_line(tmp_path, given, reason):
+    command = [sys.executable, "-m", chat.__name__, f"--workdir={tmp_path}", *given]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stdout == ""
+    assert reason in done.stderr and "Traceback" not in done.stderr
