@@ -49,6 +49,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["flamingo_jax*", "data_pipelines*"]),
+    package_data={"flamingo_jax.evaluation.benchmarks": ["*.jsonl"]},
     python_requires=">=3.11",
     install_requires=[
         "absl-py>=2.0",

@@ -115,6 +115,9 @@ class Benchmark:
       note: what a reader of the figures must know, such as that published ones are of another split.
       server_answers: (items, predictions) -> what the evaluation server takes as a JSON file, for splits whose
         references are kept back; None: there is no such split.
+      write: (folder, split) -> draws the split's media there, before `read`; what is there already stays. Its folder
+        need not exist (`generated`). None: the release is downloaded.
+      probe: whether it is asked blind, too, unless the user says otherwise, and its parts are told with intervals.
     """
 
     name: str
@@ -135,3 +138,5 @@ class Benchmark:
     partial: bool = False
     note: str = ""
     server_answers: Callable[[Sequence[Item], Sequence[Prediction]], Any] | None = None
+    write: Callable[[epath.Path, str], None] | None = None
+    probe: bool = False

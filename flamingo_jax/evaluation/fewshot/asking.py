@@ -7,6 +7,8 @@ import numpy as np
 
 from flamingo_jax.data.document import Image
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Prediction
+from flamingo_jax.evaluation.confidence.evidence import gather
+from flamingo_jax.evaluation.confidence.ranked import ranked_evidence
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.prompts import cut_answer, few_shot_prompt, plain, zero_shot_prompt
 from flamingo_jax.evaluation.fewshot.shown import Load, ShownMedia
@@ -44,7 +46,7 @@ class Asker:
           session: see `ShownMedia`.
           selection: its name, for the rows.
           select: chooses examples. Those of 0 shots, whose images are not shown, are always drawn at random.
-          blind: whether the model sees no image, though the prompts are the same.
+          blind: whether the model sees no image, though the prompts are the same. Its answers get no evidence.
           load: see `ShownMedia`.
         """
         self._session = session
@@ -54,6 +56,7 @@ class Asker:
         self._examples = ShownMedia(session, split.support, load)
         self._blind, self._load = blind, load
         self._decoding = decoding_of(benchmark, config)
+        self._gathering = None if blind else config.confidence
 
     def ask(self, places: Sequence[int], shots: int, seed: int) -> list[dict[str, Any]]:
         """The rows of some queries, in order."""
@@ -61,7 +64,7 @@ class Asker:
         shown = ShownMedia(self._session, queries, self._load)
         chosen = [self._chosen(query, place, shots, seed) for query, place in zip(queries, places, strict=True)]
         closed = bool(queries[0].candidates)
-        orders = self._config.permutations if closed and shots else 1
+        orders = self._orders(closed) if shots else 1
         prompts, texts = [], []
         for place, (query, examples) in enumerate(zip(queries, chosen, strict=True)):
             for number in range(orders):
@@ -69,11 +72,16 @@ class Asker:
                 items = [self._split.support[example] for example in order]
                 texts.append(few_shot_prompt(query, items) if shots else zero_shot_prompt(query, items))
                 prompts.append((texts[-1], self._media(order if shots else (), place, shown)))
-        said = self._scores(queries, prompts, orders) if closed else self._answers(prompts)
+        said = self._scores(queries, prompts, orders) if closed else self._answers(queries, prompts, orders)
         return [
             self._row(query, examples, text, shots, seed) | answer
             for query, examples, text, answer in zip(queries, chosen, texts[::orders], said, strict=True)
         ]
+
+    def _orders(self, closed: bool) -> int:
+        """In how many orders the examples are shown: to average candidates over, and to see whether answers change."""
+        averaged = self._config.permutations if closed else 1
+        return averaged if self._gathering is None else max(averaged, self._gathering.permutations)
 
     def _chosen(self, query: Item, place: int, shots: int, seed: int) -> list[int]:
         if shots:
@@ -85,23 +93,45 @@ class Asker:
             return [_UNSEEN] * (len(order) + 1)
         return [*map(self._examples, order), shown(place)]
 
-    def _answers(self, prompts) -> list[dict[str, Any]]:
-        texts = self._session.answer(prompts, self._decoding, blind=self._blind)
+    def _answers(self, queries: Sequence[Item], prompts, orders: int) -> list[dict[str, Any]]:
+        """What the model writes after each query's first prompt; the others have its examples in other orders."""
+        firsts = prompts[::orders]
+        answers = self._session.answers(firsts, self._decoding, blind=self._blind)
         rows = []
-        for text in texts:
-            answer = cut_answer(text, self._benchmark.keywords)
+        for text, *_ in answers:
+            answer = self._cut(text)
             rows.append({"answer": answer} | ({"answer_uncut": text} if answer != text else {}))
-        return rows
+        if self._gathering is None:
+            return rows
+        found = gather(
+            self._session,
+            firsts,
+            answers,
+            self._gathering,
+            [prompts[start + 1 : start + orders] for start in range(0, len(prompts), orders)] if orders > 1 else None,
+            decoding=self._decoding,
+            cut=self._cut,
+            names=[query.key for query in queries],
+        )
+        return [row | {"evidence": evidence.to_dict()} for row, evidence in zip(rows, found, strict=True)]
+
+    def _cut(self, text: str) -> str:
+        return cut_answer(text, self._benchmark.keywords)
 
     def _scores(self, queries: Sequence[Item], prompts, orders: int) -> list[dict[str, Any]]:
-        """Log-likelihoods of the candidates, the mean over the orders of the examples."""
+        """Log-likelihoods of the candidates, the mean over orders of the examples."""
+        averaged = min(self._config.permutations, orders)
         lists = [[f" {plain(text)}" for text in query.candidates] for query in queries for _ in range(orders)]
         found = self._session.score_candidates(prompts, lists, blind=self._blind)
         values = [each.means if self._config.per_token else each.log_likelihoods for each in found]
+        if self._gathering is not None:
+            blind = self._session.score_candidates(prompts[::orders], lists[::orders], blind=True)
+            unseen = [each.means if self._config.per_token else each.log_likelihoods for each in blind]
         rows = []
         for place, query in enumerate(queries):
             # Six digits: the order of what is nearly equal is the same in the row and in the score.
-            scores = [float(f"{value:.6g}") for value in np.mean(values[place * orders : (place + 1) * orders], axis=0)]
+            own = np.array(values[place * orders : (place + 1) * orders])
+            scores = [float(f"{value:.6g}") for value in own[:averaged].mean(axis=0)]
             rows.append(
                 {
                     "scores": scores,
@@ -109,6 +139,8 @@ class Asker:
                     "candidates_total": len(scores),
                 }
             )
+            if self._gathering is not None:
+                rows[-1]["evidence"] = ranked_evidence(own, unseen[place], averaged).to_dict()
         return rows
 
     def _row(self, query: Item, examples: Sequence[int], text: str, shots: int, seed: int) -> dict[str, Any]:
@@ -123,7 +155,7 @@ class Asker:
             "references": list(query.references),
             "share": None,
             "media": medium_facts(query),
-        }
+        } | ({"kind": query.details["kind"]} if "kind" in query.details else {})
 
 
 def prediction_of(row: dict[str, Any]) -> Prediction:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from flamingo_jax.evaluation.confidence.evidence import EvidenceConfig
 from flamingo_jax.inference.decoding import Decoding
 
 RANDOM = "random"
@@ -30,6 +31,7 @@ class FewShotConfig:
         all (not stated in the paper; OpenFlamingo does so for HatefulMemes).
       blind: whether to ask once more with no image seen, which tells what the text alone is worth.
       skip_missing: whether items whose image is not there are left out, also where the release is complete.
+      confidence: how the evidence for each answer is gathered, which its row then has; None: it is not.
     """
 
     shots: tuple[int, ...] = (0, 4, 8, 16, 32)
@@ -44,6 +46,7 @@ class FewShotConfig:
     per_token: bool = False
     blind: bool = False
     skip_missing: bool = False
+    confidence: EvidenceConfig | None = None
 
     def __post_init__(self):
         for name in ("shots", "seeds"):

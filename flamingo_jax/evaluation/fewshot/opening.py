@@ -10,6 +10,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Prediction
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.splits import Split, open_split
+from flamingo_jax.evaluation.metrics.english.wordnet import wordnet
 
 
 def open_to_ask(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) -> Split:
@@ -28,6 +29,8 @@ def open_to_ask(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig)
         raise ConfigError(f"{benchmark.title} ranks candidates: options of how answers are written do nothing here")
     if not split.ranked and (config.permutations > 1 or config.per_token):
         raise ConfigError(f"answers to {benchmark.title} are written: options of ranking candidates do nothing here")
+    if config.confidence is not None and not split.ranked:
+        _try_meanings()
     if split.referenced:
         _try_score(benchmark, split.queries)
     elif benchmark.server_answers is None:
@@ -38,6 +41,14 @@ def open_to_ask(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig)
 def most_shots(benchmark: Benchmark, split: Split) -> int:
     """The most examples that a prompt can have: as in the paper, and as many as there are."""
     return min(benchmark.max_shots, len(split.support))
+
+
+def _try_meanings() -> None:
+    """Opens the dictionary that tells which answers mean the same."""
+    try:
+        wordnet()
+    except ImportError as error:
+        raise ConfigError(f"the evidence for written answers (confidence): {error}") from error
 
 
 def _try_score(benchmark: Benchmark, items: Sequence[Item]) -> None:

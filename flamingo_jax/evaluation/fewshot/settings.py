@@ -1,9 +1,8 @@
 """What the answers in one folder have in common: the model, the items, and how they are asked."""
 
 import dataclasses
-import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
@@ -14,9 +13,9 @@ from flamingo_jax.evaluation.fewshot.asking import decoding_of
 from flamingo_jax.evaluation.fewshot.config import FewShotConfig
 from flamingo_jax.evaluation.fewshot.frames import clip_facts
 from flamingo_jax.evaluation.fewshot.splits import Split
+from flamingo_jax.evaluation.model_digest import parameters_digest, text_digest
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.inference.session import Session
-from flamingo_jax.training.checksums import checksums
 
 _FILE = "settings.json"
 
@@ -31,14 +30,15 @@ def settings(session: Session, benchmark: Benchmark, split: Split, config: FewSh
         "benchmark": benchmark.name,
         "split": split.name,
         "step": session.step,
-        "parameters": _digest(f"{path} {value}" for path, value in sorted(checksums(session.params).items())),
+        "parameters": parameters_digest(session.params),
         "queries": len(split.queries),
-        "query_keys": _digest(item.key for item in split.queries),
+        "query_keys": text_digest(item.key for item in split.queries),
         "examples": len(split.support),
-        "example_keys": _digest(item.key for item in split.support),
+        "example_keys": text_digest(item.key for item in split.support),
         "batch_size": config.batch_size,
         "decoding": decoding,
         **clip_facts(session.pixels, split),
+        "confidence": None if config.confidence is None else dataclasses.asdict(config.confidence),
     }
 
 
@@ -63,7 +63,3 @@ def check(folder: epath.Path, now: Mapping[str, Any], unsaid: Mapping[str, Any])
     if changed := [name for name in now if before.get(name) != now[name]]:
         differences = ", ".join(f"{name} {before.get(name)!r}, now {now[name]!r}" for name in changed)
         raise ConfigError(f"{folder} holds an evaluation of other settings ({differences}): give another --output")
-
-
-def _digest(texts: Iterable[str]) -> str:
-    return hashlib.blake2b("\0".join(texts).encode(), digest_size=8).hexdigest()

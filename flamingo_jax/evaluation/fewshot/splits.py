@@ -58,6 +58,9 @@ def open_split(benchmark: Benchmark, folder: epath.Path, config: FewShotConfig) 
     for split in wanted:
         if split not in benchmark.files:
             raise ConfigError(f"{benchmark.title} has no split {split!r}, but {', '.join(benchmark.files)}")
+    if benchmark.write is not None:
+        for split in dict.fromkeys(wanted):
+            benchmark.write(folder, split)
     if not folder.is_dir():
         raise ConfigError(f"{folder} is no folder: give the --data_dir that holds the files of {benchmark.title}")
     if not config.dev and not max(config.shots) and not benchmark.text_examples:  # no example is ever shown

@@ -111,6 +111,15 @@ class WordNet:
                 return self._sense(part, self._offsets[part][form][0])
         return None
 
+    def senses(self, word: str) -> frozenset[Sense]:
+        """All that the word, in any form, can mean; terms of several words have underscores ("fire_engine")."""
+        return frozenset(
+            self._sense(part, offset)
+            for part in _PARTS_OF_SPEECH
+            for form in self.forms(word.lower(), part)
+            for offset in self._offsets[part][form]
+        )
+
     def _sense(self, part: str, offset: int) -> Sense:
         if (part, offset) not in self._senses:
             data = self._data[part]
