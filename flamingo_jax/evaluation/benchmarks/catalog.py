@@ -1,10 +1,11 @@
-"""The benchmarks by name: the paper's sixteen and its two classification sets, and those on the embedded web."""
+"""The benchmarks by name: the paper's sixteen and its two classification sets, and those on drawn pictures."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.benchmarks import (
+    answerability,
     coco,
     embedded_web,
     flickr30k,
@@ -26,6 +27,7 @@ from flamingo_jax.evaluation.benchmarks import (
     youcook2,
 )
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark
+from flamingo_jax.evaluation.probes import absent_objects, misleading, stroop, ungrounded
 
 _ALL = (
     coco.BENCHMARK,
@@ -48,6 +50,11 @@ _ALL = (
     kinetics700.BENCHMARK,
     embedded_web.CAPTIONS,
     embedded_web.QUESTIONS,
+    answerability.BENCHMARK,
+    stroop.BENCHMARK,
+    absent_objects.BENCHMARK,
+    misleading.BENCHMARK,
+    ungrounded.BENCHMARK,
 )
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType({benchmark.name: benchmark for benchmark in _ALL})
