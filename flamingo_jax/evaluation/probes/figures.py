@@ -10,8 +10,8 @@ from jaxtyping import Float
 
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, Prediction, Score
 from flamingo_jax.evaluation.fewshot.asking import prediction_of
-from flamingo_jax.evaluation.fewshot.page import RowFiles
 from flamingo_jax.evaluation.fewshot.results import BLIND
+from flamingo_jax.evaluation.fewshot.row_files import RowFiles
 from flamingo_jax.evaluation.metrics.intervals import LEVEL
 from flamingo_jax.html.files import write_whole
 
