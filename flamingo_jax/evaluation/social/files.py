@@ -1,0 +1,89 @@
+"""Records of the files that users bring: CSV with a header, or JSON lines."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from etils import epath
+
+from flamingo_jax.config import ConfigError
+
+Record = tuple[str, dict[str, Any]]
+"""Where a record stands, for messages, and what it holds."""
+
+
+def read_table(path: epath.PathLike) -> Iterator[Record]:
+    """The records of a file whose name ends in .csv or .jsonl.
+
+    Raises:
+      ConfigError: it cannot be read, its name ends otherwise, or it is damaged.
+    """
+    path = epath.Path(path)
+    if path.suffix.lower() == ".csv":
+        return _read_csv(path)
+    if path.suffix.lower() == ".jsonl":
+        return read_lines(path)
+    raise ConfigError(f"{path}: its name must end in .csv or .jsonl, so that it is known how to read it")
+
+
+def read_lines(path: epath.PathLike) -> Iterator[Record]:
+    """The objects of a file with one JSON object a line; blank lines do not count.
+
+    Raises:
+      ConfigError: it cannot be read, or a line is not a JSON object.
+    """
+    for number, line in enumerate(_text(epath.Path(path)).split("\n"), 1):  # texts may hold other ends of lines
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"{where} is not JSON ({error}): write one object a line") from error
+        if not isinstance(record, dict):
+            raise ConfigError(f"{where} is not a JSON object: write one object a line, such as {{...}}")
+        yield where, record
+
+
+def key_of(record: dict[str, Any], where: str) -> str:
+    """The picture's key; whole numbers are taken as written.
+
+    Raises:
+      ConfigError: there is none, or it is neither a text nor a whole number.
+    """
+    key = record.get("key")
+    if isinstance(key, bool) or not isinstance(key, str | int) or not str(key).strip():
+        raise ConfigError(f'{where}: "key" must be the key of a picture, as the rows have it; got {key!r}')
+    return str(key).strip()
+
+
+def _read_csv(path: epath.Path) -> Iterator[Record]:
+    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
+    try:
+        header = [name.strip() for name in next(reader, [])]
+        if "key" not in header:
+            raise ConfigError(
+                f'{path} has no column "key"; its header has {", ".join(map(repr, header)) or "nothing"}: name the '
+                "columns in the first line, with commas between them"
+            )
+        if "" in header or len(set(header)) < len(header):
+            raise ConfigError(f"{path}: columns in the first line have no name, or the same: {header!r}; name each")
+        for row in reader:
+            where = f"{path}, line {reader.line_num}"
+            if row and len(row) != len(header):
+                raise ConfigError(f"{where} has {len(row)} fields, and the header {len(header)}: make them as many")
+            if row:
+                yield where, dict(zip(header, row, strict=True))
+    except csv.Error as error:
+        raise ConfigError(f"{path}, line {reader.line_num} is not CSV ({error}): mend the line") from error
+
+
+def _text(path: epath.Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start:,}): save it as UTF-8") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
