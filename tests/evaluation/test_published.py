@@ -210,7 +210,7 @@ def test_names_are_read_kindly_and_unknown_ones_have_nothing():
 
 
 def test_every_benchmark_has_published_figures():
-    ours = {name for name in catalog.BENCHMARKS if name.startswith("embedded_web")}
+    ours = {name for name, each in catalog.BENCHMARKS.items() if each.write or name.startswith("embedded_web")}
     assert {name for name in catalog.BENCHMARKS if not published.figures(name)} == ours
 
 

@@ -6,13 +6,14 @@ import pytest
 from absl import flags
 from absl.testing import flagsaver
 
-from flamingo_jax import serve
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.serving.dialogue.style import STYLES
+from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.first_prompts import first_prompts
 from flamingo_jax.serving.openai.listening import loopback
 from flamingo_jax.serving.uploads import check_upload
+from tests import entry_points
 from tests.serving.fake_session import FakeSession
 from tests.serving.openai import running
 
@@ -22,8 +23,14 @@ class Opened(FakeSession):
     pixels = SimpleNamespace(max_pixels=5000)
 
 
+@pytest.fixture(scope="module")
+def serve():
+    with entry_points.alone("flamingo_jax.serve") as module:
+        yield module
+
+
 @pytest.fixture
-def started(monkeypatch):
+def started(monkeypatch, serve):
     """Calls `main` with flags, and gives what it would serve."""
     served = []
 
@@ -109,7 +116,7 @@ def test_a_file_without_keys_is_refused(started, tmp_path):
 def test_requests_are_answered_in_the_style_and_window_of_the_flags(started, tmp_path, monkeypatch):
     """The window of 99 tokens, less the answer's, holds no longer question."""
     config, _ = started(f"--workdir={tmp_path}", "--style=dialogue", "--model_name=tiny")
-    with running.running(serve.Engine(Opened()), config) as port:
+    with running.running(Engine(Opened()), config) as port:
         assert running.post(port, running.asking("word " * 20, max_tokens=40))[0] == 200
         status, body, _ = running.post(port, running.asking("word " * 20, max_tokens=60))
         assert (status, body["error"]["code"]) == (400, "context_length_exceeded")

@@ -34,7 +34,7 @@ def test_the_limit_is_that_of_the_prompts_themselves(name, session, tmp_path, mo
     write_release(name, tmp_path)
     benchmark = BENCHMARKS[name]
     split, asked = open_to_ask(benchmark, epath.Path(tmp_path), CONFIG), []
-    for method in ("answer", "score_candidates"):
+    for method in ("answers", "score_candidates"):
         monkeypatch.setattr(type(session), method, lambda self, prompts, *_, **__: asked.extend(prompts) or 1 / 0)
     select = RandomSelection(len(split.support))
     for shots in (0, 4):

@@ -59,10 +59,11 @@ def test_no_request_is_lost_in_two_minutes():
     check_load(seconds=120, clients=200)
 
 
+@pytest.mark.slow
 def test_a_signal_ends_the_server_when_answers_are_finished_or_failed():
     with process(0.1) as (started, port):
         short, long = begin(port, asking("one two")), begin(port, asking("word " * 400, max_tokens=400))
-        time.sleep(0.5)
+        time.sleep(1.0)
         started.send_signal(signal.SIGTERM)
         answers = [http.client.HTTPResponse(connection) for connection in (short, long)]
         for answer in answers:

@@ -11,8 +11,6 @@ import time
 
 import pytest
 
-from flamingo_jax import chat
-
 
 def _until(terminal: int, text: str, seconds: float = 60.0) -> str:
     """What the terminal shows, up to this text."""
@@ -62,7 +60,7 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
     ],
 )
 def test_errors_of_the_command_line(tmp_path, given, reason):
-    command = [sys.executable, "-m", chat.__name__, f"--workdir={tmp_path}", *given]
+    command = [sys.executable, "-m", "flamingo_jax.chat", f"--workdir={tmp_path}", *given]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and done.stdout == ""
     assert reason in done.stderr and "Traceback" not in done.stderr
