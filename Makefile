@@ -91,7 +91,7 @@ $(READY): setup.py $(CONSTRAINTS) $(COMPILER) $(if $(IS_READY),,always)
 	elif [ -e "$(VENV)" ] && [ ! -e "$(VENV)/$(MARK)" ] && [ "$(VENV)" != .venv ] && [ -n "$$(ls -A "$(VENV)")" ]; then \
 		echo "error: VENV=$(VENV) holds something that make did not make: delete it, or name another folder" >&2; exit 1; \
 	else \
-		echo "making $(VENV) with $$("$(PYTHON)" --version) (downloads 440 MB the first time)"; \
+		echo "making $(VENV) with $$("$(PYTHON)" --version) (downloads over 500 MB the first time)"; \
 		rm -rf -- "$(VENV)" && mkdir -p -- "$(VENV)/$(MARK)" && "$(PYTHON)" -m venv "$(VENV)"; \
 	fi
 	@$(PIP) --constraint $(CONSTRAINTS) --constraint $(COMPILER) --editable '.[chat,data,eval,plan,serve,test]'
