@@ -15,9 +15,14 @@ import urllib.parse
 
 _REDIRECTS = 3
 _MOVED = (301, 302, 303, 307, 308)
+_PORTS = {"http": 80, "https": 443}
 _PART = 1 << 16  # bytes
 # IPv6 addresses that translators turn into IPv4 ones, of whatever network (RFC 6052, RFC 8215).
-_TRANSLATED = [ipaddress.ip_network(text) for text in ("64:ff9b::/96", "64:ff9b:1::/48")]
+_TRANSLATED = ("64:ff9b::/96", "64:ff9b:1::/48")
+# Site-local and IPv4-compatible ones, which are out of use (RFC 3879, 4291), relays of 6to4 (RFC 7526), and the service
+# that Azure's machines ask about themselves.
+_OTHERS = ("fec0::/10", "::/96", "::ffff:0:0:0/96", "192.88.99.0/24", "168.63.129.16/32")
+_REFUSED = [ipaddress.ip_network(text) for text in (*_TRANSLATED, *_OTHERS)]
 _HEADERS = {"User-Agent": "flamingo-jax", "Accept": "image/*, video/*", "Accept-Encoding": "identity"}
 
 
@@ -51,8 +56,10 @@ def public(address: str) -> bool:
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped is not None:
             parsed = parsed.ipv4_mapped
-        elif parsed.sixtofour or parsed.teredo or any(parsed in network for network in _TRANSLATED):
+        elif parsed.sixtofour or parsed.teredo:
             return False
+    if any(parsed.version == network.version and parsed in network for network in _REFUSED):
+        return False
     return parsed.is_global and not parsed.is_multicast
 
 
@@ -63,15 +70,19 @@ def _get(url: str, most: int, end: float) -> bytes | str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise FetchError("the address is malformed") from error
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in _PORTS or not host:
         raise FetchError("the address is not one of http or https")
-    connection = _connection(parts.scheme, host, port)
+    port = port or _PORTS[parts.scheme]
+    try:
+        connection = _connection(parts.scheme, host, port)
+    except http.client.HTTPException as error:
+        raise FetchError("the address is malformed") from error
     # The timeout of a socket counts anew for every byte; this one does not.
     timer = threading.Timer(max(0.0, end - time.monotonic()), _shut, [connection])
     timer.daemon = True
     timer.start()
     try:
-        connection.sock = _open(parts.scheme, host, connection.port, end)
+        connection.sock = _open(parts.scheme, host, port, end)
         target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = f"?{urllib.parse.quote(parts.query, safe='/%:@!$&()*+,;=~-._?')}" if parts.query else ""
         connection.request("GET", target + query, headers=_HEADERS)
@@ -89,7 +100,7 @@ def _get(url: str, most: int, end: float) -> bytes | str:
         connection.close()
 
 
-def _connection(scheme: str, host: str, port: int | None) -> http.client.HTTPConnection:
+def _connection(scheme: str, host: str, port: int) -> http.client.HTTPConnection:
     return (http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection)(host, port)
 
 
@@ -101,6 +112,8 @@ def _open(scheme: str, host: str, port: int, end: float) -> socket.socket:
       OSError: it cannot be reached.
     """
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if time.monotonic() >= end:
+        raise TimeoutError
     addresses = [entry[4][0] for entry in found]
     if not addresses or not all(map(public, addresses)):
         raise FetchError("the address is not one of the public internet")

@@ -76,6 +76,7 @@ def test_addresses_of_the_internet_are_public(address):
         ),
         *("224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1%eth0", "fc00::1", "ff02::1"),
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:0:7f00:1::"),
+        *("168.63.129.16", "192.88.99.1", "fec0::1", "::127.0.0.1", "::ffff:0:10.0.0.1", "::ffff:168.63.129.16"),
     ],
 )
 def test_addresses_nearby_are_not(address):
@@ -93,7 +94,7 @@ def test_addresses_nearby_are_not(address):
             "http://2130706433/",
             "http://127.1/",
         ),
-        *("http://169.254.169.254/latest/meta-data/", "http://0x7f.1/"),
+        *("http://169.254.169.254/latest/meta-data/", "http://0x7f.1/", "http://[::ffff:127.0.0.1]/"),
     ],
 )
 def test_nothing_nearby_is_connected_to(url, monkeypatch):
@@ -103,7 +104,15 @@ def test_nothing_nearby_is_connected_to(url, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://example.com/a", "http://", "http://a:99999/", "http://[::1"]
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://example.com/a",
+        "http://",
+        "http://a:99999/",
+        "http://[::1",
+        "http://[::ffff:1.2.3.4",
+    ],
 )
 def test_what_is_no_address_of_the_web_is_refused(url):
     with pytest.raises(FetchError, match=r"malformed|http or https"):
