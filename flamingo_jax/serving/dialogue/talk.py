@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from flamingo_jax.data.document import Image, Video
-from flamingo_jax.serving.dialogue.chat import Asking, Chat, ChatError
+from flamingo_jax.serving.dialogue.chat import STOPPED, Asking, Chat, ChatError
 from flamingo_jax.serving.dialogue.files import Asked, Saved
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.turns import Conversation
@@ -42,7 +42,8 @@ class Talk:
     def ask(self, text: str, media: Sequence[Image | Video], settings: Settings) -> Iterator[str]:
         """Asks, and gives the answer so far as often as it grows; the first is empty, when the model was asked.
 
-        An answer that is not read to its end is stopped, and stays as it is. One that fails leaves nothing behind.
+        An answer that is not read to its end is stopped, and stays as it is. One that fails, or is stopped before its
+        first word, leaves nothing behind.
 
         Raises:
           ChatError: there will be no answer; the message says why.
@@ -52,14 +53,22 @@ class Talk:
             yield ""
             yield from self._asking
         except ChatError:
-            self.conversation = self.conversation.withdrawn()
+            with self._lock:
+                self.conversation = self.conversation.withdrawn()
             raise
         finally:
             asking, self._asking = self._asking, None
             asking.stop()
+            self._end(asking, asked)
+
+    def _end(self, asking: Asking, asked: Asked) -> None:
+        """Keeps an answer as far as it goes."""
+        with self._lock:
+            if asking.finish == STOPPED and not asking.text:
+                self.conversation = self.conversation.withdrawn()  # no answer at all would mislead the next one
             if self.conversation.waits:
-                self.conversation = self.conversation.answered(asking.text)
                 abstained = asking.done is not None and asking.done.abstained
+                self.conversation = self.conversation.answered(asking.text)
                 self.asked += (dataclasses.replace(asked, finish=asking.finish, abstained=abstained),)
                 self.done += (asking.done,)
 
@@ -107,4 +116,5 @@ class Talk:
     @property
     def saved(self) -> Saved:
         """All that was answered."""
-        return Saved(self.conversation.withdrawn(), self.asked)
+        with self._lock:
+            return Saved(self.conversation.withdrawn(), self.asked)

@@ -16,7 +16,7 @@ class Turn:
         say.
 
     Raises:
-      ValueError: the user sent nothing.
+      ValueError: the user sent nothing, or half of a character.
     """
 
     text: str
@@ -26,6 +26,10 @@ class Turn:
     def __post_init__(self):
         if not self.text.strip() and not self.media:
             raise ValueError("a turn has neither text nor media: write something, or send a picture")
+        try:
+            f"{self.text}{self.answer or ''}".encode()
+        except UnicodeEncodeError as error:
+            raise ValueError("the text has half of a character, which cannot be written (a lone surrogate)") from error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from tests.serving.dialogue.media import mp4, png
 RED, RUN = Image(png(), "red.png"), Video(mp4(), "run.mp4", (0.0, 1.5))
 SHOT = Turn("", (Image(png("blue"), "blue.png"),), "A blue square.")
 SAVED = Saved(
-    Conversation((Turn("What?", (RED, RUN), "A “square”."), Turn("<image> \ud800?", (), ""))),
+    Conversation((Turn("What?", (RED, RUN), "A “square”."), Turn("<image> \x00?", (), ""))),
     (
         Asked(Settings(style="questions", shots=1), 512, 4, (SHOT,)),
         Asked(Settings(temperature=0.5, top_p=0.25, seed=7), 512, 4, (SHOT,), 1, "stopped", True),
@@ -65,6 +65,7 @@ def _with(record, value, *keys):
         (lambda record: _with(record, [4], "turns", 0, "asked", "examples"), "damaged: IndexError"),
         (lambda record: _with(record, {}, "turns"), None),
         (lambda record: _with(record, ["a"], "turns"), "damaged: TypeError"),
+        (lambda record: _with(record, "\ud800", "turns", 0, "answer"), "half of a character"),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(damage, reason):

@@ -61,6 +61,15 @@ def test_whoever_reads_no_further_cancels_the_request():
     assert talk.asked[-1].finish == "stopped"
 
 
+def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind():
+    engine = FakeEngine(lambda request: "", pause=0.5)
+    talk = Talk(fake_chat(engine))
+    for _ in talk.ask("What?", (CAT,), SHORT):
+        talk.stop()
+    assert talk.conversation.turns == () and talk.asked == () and talk.done == ()
+    assert engine.ended[0].kind == CANCELLED
+
+
 def test_closing_ends_the_answer_and_lets_nothing_be_asked():
     engine = FakeEngine(pause=0.01)
     talk = Talk(fake_chat(engine))

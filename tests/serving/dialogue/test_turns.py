@@ -28,3 +28,9 @@ def test_a_turn_needs_text_or_media(text):
     with pytest.raises(ValueError, match="neither text nor media"):
         Turn(text)
     assert Turn(text, (CAT,)).media == (CAT,)
+
+
+@pytest.mark.parametrize("turn", [("\ud83d", (), None), ("What?", (), "A \udc00")])
+def test_half_of_a_character_is_no_text(turn):
+    with pytest.raises(ValueError, match="half of a character"):
+        Turn(*turn)
