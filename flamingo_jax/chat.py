@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from absl import flags
 from etils import epath
@@ -18,6 +19,7 @@ from flamingo_jax import command_line
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.parallel import distributed
+from flamingo_jax.serving.dialogue.chat import Chat
 from flamingo_jax.serving.dialogue.opening import chat_of, open_engine
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.style import STYLES
@@ -69,21 +71,34 @@ def main() -> int:
                 f"--abstain needs {workdir / 'abstention.json'}: make it with python -m flamingo_jax.abstain"
             )
         if serve is None:
-            return _in_terminal(Talk(chat), settings, limits)
-        shown, served = serve
-        with _signals() as asked_to_end:
-            about = shown(workdir.name, session.step, settings)
-            with served(chat, about, values.host, values.port, limits) as address:
-                print(f"chat: {address} (Ctrl-C ends it)", flush=True)
-                asked_to_end.wait()
-        return 0
-    finally:
-        if not engine.close():
-            # A program still runs on the device. Python would wait for its thread, or end under it.
-            logging.shutdown()
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
+            status = _in_terminal(Talk(chat), settings, limits)
+        else:
+            status = _on_page(*serve, chat, settings, limits, workdir.name, session.step)
+    except BaseException as error:
+        if engine.close():
+            raise
+        _leave(command_line.report(error))
+    if not engine.close():
+        _leave(status)
+    return status
+
+
+def _on_page(shown, served, chat: Chat, settings: Settings, limits: Limits, name: str, step: int) -> int:
+    values = flags.FLAGS
+    with _signals() as asked_to_end:
+        about = shown(name, step, settings)
+        with served(chat, about, values.host, values.port, limits) as address:
+            print(f"chat: {address} (Ctrl-C ends it)", flush=True)
+            asked_to_end.wait()
+    return 0
+
+
+def _leave(status: int) -> NoReturn:
+    """Ends the process while a program still runs on the device: Python would wait for its thread, or end under it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _limits(megabytes: float) -> Limits:
@@ -116,6 +131,8 @@ def _in_terminal(talk: Talk, settings: Settings, limits: Limits) -> int:
     people = sys.stdin.isatty()
     if people:
         import readline  # noqa: F401  (gives `input` a history)
+    else:
+        sys.stdin.reconfigure(errors="replace")
     return Terminal(talk, settings, limits, input if people else _piped, sys.stdout, sys.stderr, people).run()
 
 

@@ -1,5 +1,6 @@
 """A conversation in the terminal, or through a pipe: questions in, answers out."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,10 @@ class Terminal:
             try:
                 if not self._do(line):
                     break
+            except KeyboardInterrupt:
+                self._say("\ninterrupted")
+            except BrokenPipeError:  # nobody reads the answers any more
+                return 1
             except _ERRORS as error:
                 failed = True
                 print(f"error: {error}", file=self._err, flush=True)
@@ -95,14 +100,13 @@ class Terminal:
     def _ask(self, text: str) -> None:
         if not text and not self._media:
             return  # an empty line
-        before, shown = self._talk.dropped, ""
+        before, turns, shown = self._talk.dropped, len(self._talk.conversation.turns), ""
         try:
-            for answer in self._talk.ask(text, tuple(self._media), self._settings):
-                self._media.clear()  # the model has them
-                print(answer[len(shown) :], end="", file=self._out, flush=True)
-                shown = answer
+            with contextlib.closing(self._talk.ask(text, tuple(self._media), self._settings)) as answers:
+                for answer in answers:
+                    print(answer[len(shown) :], end="", file=self._out, flush=True)
+                    shown = answer
         except KeyboardInterrupt:
-            self._talk.stop()
             print(file=self._out, flush=True)
             self._say("stopped")
             return
@@ -110,6 +114,9 @@ class Terminal:
             if shown:
                 print(file=self._out, flush=True)
             raise
+        finally:
+            if len(self._talk.conversation.turns) > turns:  # else they go with the next question
+                self._media.clear()
         print(file=self._out, flush=True)
         self._remark(before)
 

@@ -9,6 +9,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.dialogue import files
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.talk import Talk
+from flamingo_jax.serving.engine.request import Busy
 from flamingo_jax.serving.terminal.commands import COMMANDS, Line, changed, parse, usage
 from flamingo_jax.serving.terminal.terminal import Terminal
 from flamingo_jax.serving.uploads import Limits
@@ -17,7 +18,7 @@ from tests.serving.dialogue.media import mp4, png
 
 
 class Console:
-    """A terminal on a script of lines; a line may be an exception, as Ctrl-C is."""
+    """A terminal on a script of lines; a line may be an exception, as Ctrl-C is, or be made when it is read."""
 
     def __init__(self, engine: FakeEngine, people: bool, tokens: int = 4096):
         self.engine, self.people = engine, people
@@ -34,7 +35,7 @@ class Console:
             line = next(script, EOFError())
             if isinstance(line, BaseException):
                 raise line
-            return line
+            return line() if callable(line) else line
 
         settings = Settings(style="questions")
         return Terminal(self.talk, settings, Limits(bytes=100_000), read, self.out, self.err, self.people).run()
@@ -106,6 +107,41 @@ def test_ctrl_c_stops_the_answer_and_not_the_program():
     assert [each.finish for each in console.talk.asked] == ["stopped", "stopped"]
     assert "Ctrl-C stops an answer" in console.err.getvalue() and "stopped" in console.err.getvalue()
     assert [event.kind for event in console.engine.ended] == ["cancelled"] * 2
+
+
+def test_a_picture_stays_for_the_next_question_after_one_that_failed(folder):
+    engine = FakeEngine()
+    engine.refusal = Busy("64 requests wait already", 3.2)
+    console = Console(engine, people=True)
+
+    def again() -> str:
+        engine.refusal = None
+        return "What?"
+
+    console.run(f"/image {folder}/a red.png", "What?", again, "And now?")
+    assert "Try again in 3 s" in console.err.getvalue()
+    assert [len(turn.media) for turn in console.talk.conversation.turns] == [1, 0]
+
+
+def test_ctrl_c_ends_a_command_and_not_the_program(folder, monkeypatch):
+    def interrupted(*given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files, "load", interrupted)
+    console = Console(FakeEngine(), people=True)
+    assert console.run(f"/load {folder}/talk.json", "What?") == 0
+    assert "interrupted" in console.err.getvalue() and len(console.talk.asked) == 1
+
+
+def test_it_ends_when_nobody_reads_the_answers():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError
+
+    console = Console(FakeEngine(), people=False)
+    console.out = Closed()
+    assert console.run("What?", "And?") == 1
+    assert len(console.engine.requests) == 1 and console.err.getvalue() == ""
 
 
 def test_settings_change_what_is_asked():

@@ -12,11 +12,18 @@ import time
 import pytest
 
 
-def _until(terminal: int, text: str, seconds: float = 60.0) -> str:
-    """What the terminal shows, up to this text."""
-    shown, end = "", time.monotonic() + seconds
+def _until(terminal: int, text: str, seconds: float = 60.0, press: bytes = b"") -> str:
+    """What the terminal shows, up to this text.
+
+    Args:
+      press: keys that are pressed every five seconds till then: Python shows its prompt before it heeds a Ctrl-C.
+    """
+    shown, again, end = "", 0.0, time.monotonic() + seconds
     while text not in shown:
         assert time.monotonic() < end, shown
+        if press and time.monotonic() >= again:
+            again = time.monotonic() + 5
+            os.write(terminal, press)
         if select.select([terminal], [], [], 0.1)[0]:
             shown += os.read(terminal, 4096).decode()
     return shown
@@ -40,8 +47,7 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
         _until(ours, "word word")
         os.write(ours, b"\x03")
         assert "stopped" in _until(ours, "> ")
-        os.write(ours, b"\x03")
-        assert "Ctrl-C stops an answer" in _until(ours, "leaves\r\n> ")
+        assert "Ctrl-C stops an answer" in _until(ours, "leaves\r\n> ", press=b"\x03")
         os.write(ours, b"\x04")
         assert program.wait(20) == 0
     finally:
