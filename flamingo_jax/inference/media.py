@@ -60,7 +60,7 @@ class MediaEncoder:
         Raises:
           MediaError: a file cannot be decoded; the message names it.
         """
-        keys = [None if isinstance(medium, VisualTokens) else _key(medium) for medium in media]
+        keys = [None if isinstance(medium, VisualTokens) else media_key(medium) for medium in media]
         found, missing = {}, {}
         for key, medium in zip(keys, media, strict=True):
             if key in self._known:
@@ -109,7 +109,7 @@ def load_on_threads(
     return images, mask
 
 
-def _key(medium: Image | Video) -> bytes:
+def media_key(medium: Image | Video) -> bytes:
     """What tells media apart: the bytes of the file, and what of it is shown."""
     kind = repr((type(medium).__name__, getattr(medium, "span", None))).encode()
     return hashlib.blake2b(medium.encoded, digest_size=16).digest() + kind

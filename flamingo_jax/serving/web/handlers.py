@@ -1,6 +1,5 @@
 """What happens when the user does something on the page."""
 
-import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,12 @@ from flamingo_jax.serving.dialogue.received import receive
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.talk import Talk
 from flamingo_jax.serving.uploads import Limits, UploadError
-from flamingo_jax.serving.web.thumbnails import thumbnail
+from flamingo_jax.serving.web.thumbnails import Thumbnails
 from flamingo_jax.serving.web.transcript import answer_so_far, notice, seen, transcript
 from flamingo_jax.serving.web.visitors import Visitors
 
 DOWNLOAD = "conversation.json"
-_THUMBNAILS = 256  # kept, some 10 kB each
+_THUMBNAILS = 256
 _WRITING = {"submit_btn": False, "stop_btn": True}
 _READY = {"submit_btn": True, "stop_btn": False}
 
@@ -38,7 +37,7 @@ class Handlers:
           window: tokens that the model sees.
         """
         self._visitors, self._limits, self._window = visitors, limits, window
-        self._thumbnail = functools.lru_cache(_THUMBNAILS)(thumbnail)
+        self._thumbnail = Thumbnails(_THUMBNAILS)
 
     def ask(
         self,

@@ -2,6 +2,7 @@
 
 import gradio as gr
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.dialogue.chat import Chat
 from flamingo_jax.serving.dialogue.settings import (
     MOST_BEAMS,
@@ -16,8 +17,16 @@ _STYLES = [("Conversation", DIALOGUE.name), ("Short answers", QUESTIONS.name)]
 
 
 def panel(chat: Chat, settings: Settings) -> list[gr.components.Component]:
-    """The controls, in the order of the fields of `Settings`. What the model cannot do is not shown."""
+    """The controls, in the order of the fields of `Settings`. What the model cannot do is not shown.
+
+    Raises:
+      ConfigError: the settings begin with more examples than can be shown.
+    """
     shots = min(MOST_SHOTS, len(chat.support.turns) if chat.support else 0, chat.images - 1)
+    if settings.shots > shots:
+        raise ConfigError(
+            f"{settings.shots} shots are more than the support folder and the window of images hold: at most {shots}"
+        )
     return [
         gr.Radio(_STYLES, value=settings.style, label="Way of asking", info="Small models give short answers best."),
         gr.Slider(1, MOST_TOKENS, value=settings.answer_tokens, step=1, label="Longest answer", info="In tokens."),
@@ -29,7 +38,13 @@ def panel(chat: Chat, settings: Settings) -> list[gr.components.Component]:
             label="Temperature",
             info="0 always takes the likeliest word.",
         ),
-        gr.Slider(0.05, 1, value=settings.top_p, step=0.05, label="Top-p", info="Draws from the likeliest words."),
+        gr.Slider(
+            *(min(0.05, settings.top_p), 1),
+            value=settings.top_p,
+            step=0.01,
+            label="Top-p",
+            info="Draws from the likeliest words.",
+        ),
         gr.Number(settings.seed, precision=0, minimum=0, label="Seed", info="Of what is drawn."),
         gr.Slider(
             *(0, max(shots, 1)),

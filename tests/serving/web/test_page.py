@@ -273,3 +273,10 @@ def test_loopback_is_told_from_other_addresses():
         *(True, True, True),
         *(False, False, False),
     ]
+
+
+def test_more_examples_than_there_are_cannot_be_begun_with():
+    shown_page = Shown("run", 1, Settings(shots=3))
+    page = served(fake_chat(FakeEngine()), shown_page, "127.0.0.1", 0, DEFAULT)
+    with pytest.raises(ConfigError, match=r"3 shots are more than .* at most 0"), page:
+        pass
