@@ -68,7 +68,7 @@ class Chat:
     """Who answers.
 
     Attributes:
-      submit: `Engine.submit`.
+      submit, run: of an `Engine`.
       check: `Session.check`.
       tokens, images: of the model's window.
       support: examples to show; None: there are none.
@@ -76,6 +76,7 @@ class Chat:
     """
 
     submit: Callable[[Request], Ticket]
+    run: Callable[[Callable[[], tuple[Turn, ...]]], tuple[Turn, ...]]
     check: Callable[[Prompt, int], int]
     tokens: int
     images: int
@@ -100,7 +101,7 @@ class Chat:
         try:
             window = Window(self.tokens, self.images, settings.answer_tokens)
             if examples is None:
-                examples = self.support.nearest(conversation, settings.shots) if self.support else ()
+                examples = self._nearest(conversation, settings.shots)
             rendered = render(conversation, settings.way, window, self.check, examples)
             request = Request(rendered.text, rendered.media, settings.sampling, settings.beams, settings.abstain)
             ticket = self.submit(request)
@@ -110,3 +111,7 @@ class Chat:
             raise ChatError(str(error)) from error
         asked = Asked(settings, self.tokens, self.images, tuple(examples), rendered.dropped)
         return Asking(rendered, ticket), asked
+
+    def _nearest(self, conversation: Conversation, shots: int) -> tuple[Turn, ...]:
+        """Examples of the support folder. To compare them, the device encodes the conversation's last picture."""
+        return self.run(lambda: self.support.nearest(conversation, shots)) if shots else ()

@@ -31,4 +31,4 @@ def chat_of(
       images: of a prompt, at most.
     """
     tokens = window or session.model.config.language.max_length
-    return Chat(engine.submit, session.check, tokens, images, support, engine.rule is not None)
+    return Chat(engine.submit, engine.run, session.check, tokens, images, support, engine.rule is not None)

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import tempfile
-import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,7 +36,6 @@ class Support:
     turns: tuple[Turn, ...]
     features: Float[np.ndarray, "turns width"]
     session: Session
-    _lock: threading.Lock = dataclasses.field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def open(cls, folder: epath.Path, session: Session) -> "Support":
@@ -66,9 +64,7 @@ class Support:
         shown = [medium for turn in conversation.turns for medium in turn.media]
         if not shown or not count:
             return ()
-        with self._lock:
-            query = self._feature(shown[-1])
-        item = Item("", MediaFile(""), "", "")
+        query, item = self._feature(shown[-1]), Item("", MediaFile(""), "", "")
         return tuple(self.turns[place] for place in Rices(query, self.features)(item, 0, count, 0))
 
     def _feature(self, medium: Image | Video) -> Float[np.ndarray, "1 width"]:

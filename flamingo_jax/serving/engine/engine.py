@@ -4,6 +4,9 @@ import collections
 import math
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.confidence.rule import AbstentionRule
@@ -21,6 +24,7 @@ from flamingo_jax.serving.engine.warming import Warming
 _TICK = 0.1  # seconds between two looks for requests that took too long
 _FIRST_GUESS = 1.0  # seconds of a batch, before any was timed
 _JOIN = 5.0  # seconds that a program may need to end by itself
+_Made = TypeVar("_Made")
 
 
 class Engine:
@@ -56,6 +60,7 @@ class Engine:
         self._warming = warming or Warming()
         self._waiting: collections.deque[Ticket] = collections.deque()
         self._running: tuple[Ticket, ...] = ()
+        self._errands: collections.deque[tuple[Callable[[], object], Future]] = collections.deque()
         self._batch_seconds = _FIRST_GUESS
         self._changed = threading.Condition(threading.RLock())
         self._closing, self._closed = False, threading.Event()
@@ -77,13 +82,29 @@ class Engine:
         ticket = Ticket(request, tokens, self._ended)
         with self._changed:
             if self._closing:
-                raise Closing("the server is shutting down", retry_after=10.0)
+                raise _closing()
             if len(self._waiting) >= self._config.queue:
                 self.stats.count("requests", "refused")
                 raise Busy(f"{len(self._waiting)} requests wait already: try again later", self._time_to_wait())
             self._waiting.append(ticket)
             self._changed.notify_all()
         return ticket
+
+    def run(self, errand: Callable[[], _Made]) -> _Made:
+        """Does something else on the engine's thread, before its next batch, and returns or raises what comes of it.
+
+        All that needs the device goes this way, so that it does one thing at a time.
+
+        Raises:
+          Closing: the engine is being closed.
+        """
+        made: Future[_Made] = Future()
+        with self._changed:
+            if self._closing:
+                raise _closing()
+            self._errands.append((errand, made))
+            self._changed.notify_all()
+        return made.result()
 
     def check(self, prompt: Prompt, more: int = 0) -> int:
         """The number of tokens of a prompt, see `Session.check`."""
@@ -125,7 +146,11 @@ class Engine:
 
     def _run(self) -> None:
         self._warming.run(self._session, self._rows, self._closed)
-        while tickets := self._next():
+        while self._wait():
+            while self._errands:
+                _do(*self._errands.popleft())
+            if not (tickets := self._next()):
+                continue
             begun = time.monotonic()
             for ticket in tickets:
                 ticket.started = begun
@@ -137,10 +162,15 @@ class Engine:
                 self._batch_seconds += 0.3 * (time.monotonic() - begun - self._batch_seconds)
                 self._changed.notify_all()
 
-    def _next(self) -> tuple[Ticket, ...]:
-        """The requests of the next batch; none: the engine is closed."""
+    def _wait(self) -> bool:
+        """Until there is something to do; False: the engine is closed, and nothing is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing)
+            self._changed.wait_for(lambda: self._errands or self._waiting or self._closing)
+            return bool(self._errands or self._waiting)
+
+    def _next(self) -> tuple[Ticket, ...]:
+        """The requests of the next batch."""
+        with self._changed:
             kinds = [ticket.request.kind for ticket in self._waiting]
             places = [place for place, kind in enumerate(kinds) if kind == kinds[0]][: self._rows]
             self._running = tuple(self._waiting[place] for place in places)
@@ -179,3 +209,14 @@ class Engine:
     def _time_to_wait(self) -> float:
         """Seconds until the queue should be empty."""
         return math.ceil(len(self._waiting) / self._rows) * self._batch_seconds
+
+
+def _closing() -> Closing:
+    return Closing("the server is shutting down", retry_after=10.0)
+
+
+def _do(errand: Callable[[], object], made: Future) -> None:
+    try:
+        made.set_result(errand())
+    except BaseException as error:
+        made.set_exception(error)

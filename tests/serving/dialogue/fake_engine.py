@@ -21,6 +21,7 @@ class FakeEngine:
         self.refusal: Exception | None = None
         self.failure: Failed | None = None
         self.abstained = False
+        self.errands = 0
         self._count = itertools.count(1)
         self.say = say or (lambda request: f"Answer {next(self._count)} about {len(request.media)} pictures.")
         self._pause = pause
@@ -34,6 +35,11 @@ class FakeEngine:
         self.tickets.append(ticket)
         threading.Thread(target=self._answer, args=(ticket,), daemon=True).start()
         return ticket
+
+    def run(self, errand: Callable[[], object]):
+        """As `Engine.run`, in the caller's thread."""
+        self.errands += 1
+        return errand()
 
     def _answer(self, ticket: Ticket) -> None:
         if self.failure:
@@ -55,4 +61,4 @@ def letters(prompt, more: int) -> int:
 
 def fake_chat(engine: FakeEngine, tokens: int = 4096, images: int = 8, **more) -> Chat:
     """A chat with it."""
-    return Chat(engine.submit, letters, tokens, images, **more)
+    return Chat(engine.submit, engine.run, letters, tokens, images, **more)

@@ -60,7 +60,7 @@ def test_they_are_shown_before_the_conversation(folder):
     list(talk.ask("What is it?", (Image(png("blue")),), Settings(style="questions", shots=1)))
     assert engine.requests[0].prompt_text == ("<image>Output: It is blue.<EOC><image>Question: What is it? Answer:")
     assert engine.requests[0].media[0].encoded == png("blue")
-    assert talk.asked[0].examples[0].answer == "It is blue."
+    assert talk.asked[0].examples[0].answer == "It is blue." and engine.errands == 1
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,36 @@ def test_closing_finishes_what_it_can_and_fails_the_rest(session):
     assert engine.not_ready == "the server is shutting down"
 
 
+def test_errands_are_done_between_batches_in_the_same_thread(make, session):
+    engine = make(rows=1)
+    session.gate.clear()
+    tickets = [engine.submit(asked("one")), engine.submit(asked("two"))]
+    until(lambda: engine.running == 1)
+    found = []
+
+    def errand():
+        found.append((threading.current_thread().name, engine.running, engine.depth))
+        return "made"
+
+    asking = threading.Thread(target=lambda: found.append(engine.run(errand)))
+    asking.start()
+    assert found == []  # the first answer is on its way
+    session.gate.set()
+    asking.join(5)
+    assert found == [("engine", 0, 1), "made"]
+    assert [told(ticket)[0] for ticket in tickets] == ["one", "two"]
+
+
+def test_an_errand_that_fails_fails_for_who_sent_it(make):
+    engine = make()
+    with pytest.raises(ZeroDivisionError):
+        engine.run(lambda: 1 / 0)
+    assert engine.run(lambda: 2) == 2 and told(engine.submit(asked("one")))[0] == "one"
+    engine.close()
+    with pytest.raises(Closing):
+        engine.run(lambda: 3)
+
+
 def test_no_request_is_lost_where_many_threads_ask_and_cancel(make, session):
     engine = make(queue=16)
     ends = []
