@@ -3,6 +3,7 @@
 Serves a page on this machine; with `--terminal` the conversation is in the terminal, or through a pipe.
 """
 
+import dataclasses
 import logging
 import os
 import signal
@@ -62,6 +63,7 @@ def main() -> int:
         raise ConfigError("--shots needs --support, the folder of examples")
     serve = None if values.terminal else _page()
     session = Session.open(workdir)
+    limits = dataclasses.replace(limits, pixels=session.pixels.max_pixels)
     support = Support.open(epath.Path(values.support), session) if values.support else None
     engine = open_engine(session, workdir)
     try:

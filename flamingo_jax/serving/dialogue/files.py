@@ -14,12 +14,13 @@ from flamingo_jax.data.document import Image, Video
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
-from flamingo_jax.serving.uploads import check_upload
+from flamingo_jax.serving.uploads import Limits, check_upload
 
 FORMAT, VERSION = "flamingo_jax conversation", 1
 LARGEST = 96 * 2**20
 """Bytes of a file; about 70 MB of media, which take a third more as text."""
 _KINDS = {"image": Image, "video": Video}
+_OWN = Limits(bytes=LARGEST)  # what a user has saved may be read, whatever its media were allowed to have then
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +58,9 @@ class Saved:
     asked: tuple[Asked, ...]
 
     def __post_init__(self):
+        for place, each in enumerate(self.asked):
+            if each.dropped > place:
+                raise ValueError(f"turn {place + 1} was asked without {each.dropped} turns before it, and has {place}")
         if self.conversation.waits or len(self.asked) != len(self.conversation.turns):
             raise ValueError(
                 f"{len(self.conversation.turns)} turns and {len(self.asked)} records of how they were asked, or no "
@@ -94,20 +98,23 @@ def save(path: epath.Path, saved: Saved) -> None:
     write_whole(path, content)
 
 
-def load(path: epath.Path, largest: int = LARGEST) -> Saved:
+def load(path: epath.Path, limits: Limits = _OWN) -> Saved:
     """Reads a file.
 
+    Args:
+      limits: of each medium in it.
+
     Raises:
-      ConfigError: it is no such file, damaged, of another version or larger than `largest` bytes.
+      ConfigError: it is no such file, damaged, of another version or larger than `LARGEST` bytes.
       OSError: it cannot be read.
     """
     size = path.stat().length
-    if size > largest:
-        raise ConfigError(f"{path.name} has {size:,} bytes: a conversation of more than {largest:,} is not read")
-    return from_json(path.read_bytes(), path.name)
+    if size > LARGEST:
+        raise ConfigError(f"{path.name} has {size:,} bytes: a conversation of more than {LARGEST:,} is not read")
+    return from_json(path.read_bytes(), path.name, limits)
 
 
-def from_json(content: bytes, name: str) -> Saved:
+def from_json(content: bytes, name: str, limits: Limits = _OWN) -> Saved:
     """The inverse of `to_json`; `name` is for messages.
 
     Raises:
@@ -122,8 +129,8 @@ def from_json(content: bytes, name: str) -> Saved:
     if record.get("version") != VERSION:
         raise ConfigError(f"{name} is of version {record.get('version')!r}, and this program reads {VERSION}")
     try:
-        examples = [_read_turn(each) for each in record["examples"]]
-        turns = tuple(_read_turn(each) for each in record["turns"])
+        examples = [_read_turn(each, limits) for each in record["examples"]]
+        turns = tuple(_read_turn(each, limits) for each in record["turns"])
         asked = tuple(_read_asked(each["asked"], examples) for each in record["turns"])
         return Saved(Conversation(turns), asked)
     except (KeyError, IndexError, TypeError, ValueError) as error:
@@ -140,16 +147,17 @@ def _medium(medium: Image | Video) -> dict[str, Any]:
     return {"kind": kind, "source": medium.source, **span, "data": base64.b64encode(medium.encoded).decode()}
 
 
-def _read_turn(record: Mapping[str, Any]) -> Turn:
-    return Turn(_text(record["text"]), tuple(_read_medium(each) for each in record["media"]), _text(record["answer"]))
+def _read_turn(record: Mapping[str, Any], limits: Limits) -> Turn:
+    media = tuple(_read_medium(each, limits) for each in record["media"])
+    return Turn(_text(record["text"]), media, _text(record["answer"]))
 
 
-def _read_medium(record: Mapping[str, Any]) -> Image | Video:
+def _read_medium(record: Mapping[str, Any], limits: Limits) -> Image | Video:
     try:
         encoded = base64.b64decode(_text(record["data"]), validate=True)
     except binascii.Error as error:
         raise ValueError(f"data of a medium is no base64: {error}") from error
-    medium = check_upload(_text(record["source"]), encoded)  # whoever made the file may have put anything there
+    medium = check_upload(_text(record["source"]), encoded, limits)  # whoever made the file may have put anything there
     if not isinstance(medium, _KINDS[record["kind"]]):
         raise ValueError(f"{medium.source} is called {record['kind']!r}, and is none")
     if isinstance(medium, Video) and record.get("span"):

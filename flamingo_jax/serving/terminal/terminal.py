@@ -142,7 +142,7 @@ class Terminal:
                 print(f"{name}={str(value).lower() if isinstance(value, bool) else value}", file=self._err, flush=True)
 
     def _load(self, name: str) -> None:
-        saved = files.load(epath.Path(name).expanduser())
+        saved = files.load(epath.Path(name).expanduser(), self._limits)
         self._talk.begin(saved)
         self._media.clear()
         if saved.asked:

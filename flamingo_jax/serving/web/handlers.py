@@ -52,28 +52,27 @@ class Handlers:
         abstain: bool,
         request: gr.Request,
     ) -> Iterator[View]:
-        """Sends what is in the composer, and shows the answer as it grows. What cannot be asked stays there."""
+        """Sends what is in the composer, and shows the answer as it grows. What is not answered stays there."""
         talk = self._talk(request)
-        paths = [Path(path) for path in (message or {}).get("files", ())]
-        answer = None
+        text, paths = (message or {}).get("text") or "", [Path(path) for path in (message or {}).get("files", ())]
+        kept = gr.update(value={"text": text, "files": list(map(str, paths))}, **_READY)
+        answer, turns = None, len(talk.conversation.turns)
         try:
             settings = _settings(style, answer_tokens, beams, temperature, top_p, seed, shots, abstain)
-            answer = talk.ask(
-                (message or {}).get("text") or "", [receive(path, self._limits) for path in paths], settings
-            )
+            answer = talk.ask(text, [receive(path, self._limits) for path in paths], settings)
             composer = gr.update(value={"text": "", "files": []}, **_WRITING)
-            for text in answer:
-                yield self._view(talk, composer, live=answer_so_far(text))
+            for so_far in answer:
+                yield self._view(talk, composer, live=answer_so_far(so_far))
                 composer = gr.skip()  # the user may write on
         except (ChatError, ConfigError, UploadError) as error:
-            kept = gr.update(
-                value={"text": (message or {}).get("text") or "", "files": list(map(str, paths))}, **_READY
-            )
             yield self._view(talk, kept, problem=str(error))
             return
         finally:
             if answer is not None:
                 answer.close()
+        if len(talk.conversation.turns) == turns:  # stopped before the first word
+            yield self._view(talk, kept)
+            return
         for path in paths:
             path.unlink(missing_ok=True)
         yield self._view(talk, gr.update(**_READY))
@@ -92,7 +91,7 @@ class Handlers:
         if path is None:
             return self._view(talk)
         try:
-            saved = files.load(epath.Path(path))
+            saved = files.load(epath.Path(path), self._limits)
         except (ConfigError, OSError) as error:
             return self._view(talk, problem=str(error))
         finally:

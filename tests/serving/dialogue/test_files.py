@@ -13,6 +13,7 @@ from flamingo_jax.serving.dialogue.replay import replay, table
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.talk import Talk
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
+from flamingo_jax.serving.uploads import Limits
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
 from tests.serving.dialogue.media import mp4, png
 
@@ -65,6 +66,7 @@ def _with(record, value, *keys):
         (lambda record: _with(record, [4], "turns", 0, "asked", "examples"), "damaged: IndexError"),
         (lambda record: _with(record, {}, "turns"), None),
         (lambda record: _with(record, ["a"], "turns"), "damaged: TypeError"),
+        (lambda record: _with(record, 1, "turns", 0, "asked", "dropped"), "asked without 1 turns before it, and has 0"),
         (lambda record: _with(record, "\ud800", "turns", 0, "answer"), "half of a character"),
     ],
 )
@@ -89,13 +91,20 @@ def test_other_files_are_refused(content):
 def test_files_that_are_too_large_are_neither_read_nor_written(tmp_path, monkeypatch):
     path = epath.Path(tmp_path) / "talk.json"
     files.save(path, SAVED)
-    with pytest.raises(ConfigError, match="more than 10 is not read"):
-        files.load(path, largest=10)
     monkeypatch.setattr(files, "LARGEST", 10)
     before = path.read_bytes()
+    with pytest.raises(ConfigError, match="more than 10 is not read"):
+        files.load(path)
     with pytest.raises(ConfigError, match="begin a new conversation sooner"):
         files.save(path, SAVED)
     assert path.read_bytes() == before
+
+
+def test_media_of_files_have_limits(tmp_path):
+    path = epath.Path(tmp_path) / "talk.json"
+    files.save(path, SAVED)
+    with pytest.raises(ConfigError, match="at most 50 are taken"):
+        files.load(path, Limits(bytes=50))
 
 
 def _saved(say) -> Saved:

@@ -248,6 +248,23 @@ def _wait(what, seconds: float = 20.0):
         time.sleep(0.02)
 
 
+def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer():
+    engine = FakeEngine(lambda request: "", pause=5)
+    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address) as page:
+        path = upload(page, "red.png", png())
+        told = []
+        asking = threading.Thread(target=lambda: told.extend(call(page, "ask", [message("What?", path), *SHORT])))
+        asking.start()
+        _wait(lambda: engine.requests)
+        stop = {"data": [], "fn_index": function(page, "stop"), "session_hash": "tab"}
+        assert page.post(f"{API}/queue/join", json=stop).status_code == 200
+        asking.join(10)
+        last = [each for each in told if each["msg"] == "process_completed" and each["output"]["data"]][-1]
+        composer = last["output"]["data"][0]
+        assert "What?" in json.dumps(composer) and "red.png" in json.dumps(composer)
+        assert page.get(f"{API}/file={path}").content == png()
+
+
 def test_the_folder_of_uploads_is_gone_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
