@@ -76,12 +76,15 @@ def read_parameters(body: dict[str, Any], model: str, usual_tokens: int, most_to
     if None not in tokens and tokens[0] != tokens[1]:
         raise invalid("max_tokens and max_completion_tokens differ: give one of them", "max_tokens")
     seed = _whole(body, "seed", -(2**63), 2**63 - 1)
+    temperature, top_p = _number(body, "temperature", 0, 2, 0.0), _number(body, "top_p", 0, 1, 1.0)
+    if top_p == 0:  # of no share of the probability, the likeliest token is left
+        temperature, top_p = 0.0, 1.0
     try:
         sampling = Sampling(
             max_new_tokens=tokens[0] or tokens[1] or min(usual_tokens, most_tokens),
-            temperature=_number(body, "temperature", 0, 2, 0.0),
+            temperature=temperature,
             top_k=_whole(body, "top_k", 0, 2**31 - 1) or 0,
-            top_p=_number(body, "top_p", 0, 1, 1.0),
+            top_p=top_p,
             seed=secrets.randbelow(_SEEDS) if seed is None else seed % _SEEDS,
             stops=_stops(body),
         )

@@ -6,9 +6,11 @@ import openai
 import pytest
 
 from flamingo_jax.evaluation.confidence.rule import ABSTENTION
+from flamingo_jax.inference.advancing import Sampling
 from flamingo_jax.serving.dialogue.style import DIALOGUE, QUESTIONS
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.config import ServerConfig
+from flamingo_jax.serving.openai.parameters import read_parameters
 from tests.data.samples import clip_bytes, picture_bytes
 from tests.serving.fake_session import FakeSession
 from tests.serving.openai.running import MODEL, data_url, picture_part, running
@@ -134,6 +136,16 @@ def test_a_client_is_told_why_the_model_says_that_it_does_not_know():
     assert whole.flamingo == last.flamingo and whole.flamingo["abstained"] and whole.flamingo["confidence"] < 0.5
     assert whole.flamingo["evidence"]["likelihood"] == -0.5 and whole.flamingo["evidence"]["dispersion"] is None
     assert not plain.flamingo["abstained"] and plain.flamingo["evidence"] is None
+
+
+@pytest.mark.parametrize(
+    "given, temperature, top_p",
+    [({"top_p": 0}, 0, 1), ({"top_p": 0.0, "temperature": 2}, 0, 1), ({"top_p": 0.1}, 0.7, 0.1), ({}, 0.7, 1)],
+)
+def test_the_likeliest_answer_is_what_no_share_of_the_probability_leaves(given, temperature, top_p):
+    fields = {"model": MODEL, "temperature": 0.7, "seed": 3, "top_k": 5, "stop": "x", "max_tokens": 9} | given
+    sampling = read_parameters(fields, MODEL, usual_tokens=64, most_tokens=512).sampling
+    assert sampling == Sampling(9, temperature, top_k=5, top_p=top_p, seed=3, stops=("x",))
 
 
 def test_models_are_listed(client):
