@@ -130,17 +130,20 @@ class Engine:
     def close(self, within: float = 0.0) -> bool:
         """Takes nothing more, finishes what is left as far as it can `within` so many seconds, and fails the rest.
 
+        Another thread may call it again: whichever ends first ends the wait of both.
+
         Returns:
           Whether the thread has ended. It has not where it waits for a program that cannot be interrupted.
         """
         with self._changed:
             self._closing = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._waiting and not self._running, within)
+            self._changed.wait_for(lambda: self._closed.is_set() or not (self._waiting or self._running), within)
+            self._closed.set()
+            self._changed.notify_all()
             left = [*self._waiting, *self._running]
         for ticket in left:
             ticket.put(Failed("the server is shutting down", CLOSING))
-        self._closed.set()
         self._thread.join(_JOIN)
         return not self._thread.is_alive()
 

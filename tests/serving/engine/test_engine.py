@@ -10,6 +10,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.data.document import Image
 from flamingo_jax.inference.advancing import Sampling
 from flamingo_jax.inference.prompts import PromptError
+from flamingo_jax.serving.engine import engine as engine_module
 from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.engine.events import Delta, Done, Failed
@@ -224,6 +225,7 @@ def test_errands_are_done_between_batches_in_the_same_thread(make, session):
 
     asking = threading.Thread(target=lambda: found.append(engine.run(errand)))
     asking.start()
+    until(lambda: engine._errands)
     assert found == []  # the first answer is on its way
     session.gate.set()
     asking.join(5)
@@ -239,6 +241,23 @@ def test_an_errand_that_fails_fails_for_who_sent_it(make):
     engine.close()
     with pytest.raises(Closing):
         engine.run(lambda: 3)
+
+
+def test_closing_again_ends_the_first_wait_also_where_a_program_runs(session, monkeypatch):
+    monkeypatch.setattr(engine_module, "_JOIN", 0.05)
+    session.gate.clear()
+    engine = Engine(session)
+    ticket = engine.submit(asked("one"))
+    until(lambda: engine.running == 1)
+    ended = []
+    first = threading.Thread(target=lambda: ended.append(engine.close(within=20)))
+    first.start()
+    until(lambda: engine.not_ready)
+    assert not engine.close()
+    first.join(2)
+    assert ended == [False] and told(ticket)[1].kind == "closing"
+    session.gate.set()
+    until(engine.close)
 
 
 def test_no_request_is_lost_where_many_threads_ask_and_cancel(make, session):

@@ -75,12 +75,14 @@ def test_a_signal_ends_the_server_when_answers_are_finished_or_failed():
             post(port, asking())
 
 
-def test_a_second_signal_ends_the_wait():
-    with process(0.1, drain=60) as (started, port):
+# A step of 20 seconds is a program that cannot be interrupted: the process ends while it runs.
+@pytest.mark.parametrize("seconds_a_step, status", [(0.1, 0), pytest.param(20.0, 1, marks=pytest.mark.slow)])
+def test_a_second_signal_ends_the_wait(seconds_a_step, status):
+    with process(seconds_a_step, drain=60) as (started, port):
         connection = begin(port, asking("word " * 400, max_tokens=400))
         time.sleep(0.5)
         for _ in range(2):
             started.send_signal(signal.SIGINT)
             time.sleep(0.2)
-        assert started.wait(30) == 0  # half of the time to finish in
+        assert started.wait(30) == status  # half of the time to finish in
         connection.close()
