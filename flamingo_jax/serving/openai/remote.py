@@ -35,7 +35,7 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
 
     Args:
       most: bytes.
-      seconds: for all of it, redirections included.
+      seconds: for all of it, redirections included; what the system takes to look up a name may come on top.
 
     Raises:
       FetchError: the address, or one that it leads to, is not http(s) or not public; it cannot be reached; or what is
@@ -77,12 +77,15 @@ def _get(url: str, most: int, end: float) -> bytes | str:
         connection = _connection(parts.scheme, host, port)
     except http.client.HTTPException as error:
         raise FetchError("the address is malformed") from error
-    # The timeout of a socket counts anew for every byte; this one does not.
-    timer = threading.Timer(max(0.0, end - time.monotonic()), _shut, [connection])
-    timer.daemon = True
-    timer.start()
+    timer = None
     try:
         connection.sock = _open(parts.scheme, host, port, end)
+        # The timeout of a socket counts anew for every byte; this one does not.
+        timer = threading.Timer(max(0.0, end - time.monotonic()), _shut, [connection.sock])
+        timer.daemon = True
+        timer.start()
+        if isinstance(connection.sock, ssl.SSLSocket):
+            connection.sock.do_handshake()
         target = urllib.parse.quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
         query = f"?{urllib.parse.quote(parts.query, safe='/%:@!$&()*+,;=~-._?')}" if parts.query else ""
         connection.request("GET", target + query, headers=_HEADERS)
@@ -96,7 +99,8 @@ def _get(url: str, most: int, end: float) -> bytes | str:
         late = time.monotonic() >= end
         raise FetchError("the address takes too long" if late else "the address cannot be reached") from error
     finally:
-        timer.cancel()
+        if timer is not None:
+            timer.cancel()
         connection.close()
 
 
@@ -105,7 +109,7 @@ def _connection(scheme: str, host: str, port: int) -> http.client.HTTPConnection
 
 
 def _open(scheme: str, host: str, port: int, end: float) -> socket.socket:
-    """A connection to the first address of the host, if all are public.
+    """A connection to the first address of the host, if all are public; of https the handshake is still to come.
 
     Raises:
       FetchError: one is not.
@@ -122,7 +126,8 @@ def _open(scheme: str, host: str, port: int, end: float) -> socket.socket:
     if scheme == "http":
         return plain
     try:
-        return ssl.create_default_context().wrap_socket(plain, server_hostname=host)
+        context = ssl.create_default_context()
+        return context.wrap_socket(plain, server_hostname=host, do_handshake_on_connect=False)
     except BaseException:
         plain.close()
         raise
@@ -136,11 +141,13 @@ def _read(answer: http.client.HTTPResponse, most: int, end: float) -> bytes:
         if size > most:
             raise FetchError(f"what the address has is more than {most} bytes")
         if time.monotonic() >= end:
-            raise TimeoutError
+            break
+    if time.monotonic() >= end:  # also where it was cut off then
+        raise TimeoutError
     return b"".join(parts)
 
 
-def _shut(connection: http.client.HTTPConnection) -> None:
-    if connection.sock is not None:
-        with contextlib.suppress(OSError):  # it is closed already
-            connection.sock.shutdown(socket.SHUT_RDWR)
+def _shut(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it is closed already
+        # Not as `SSLSocket` does, which lets go of its state while another thread reads.
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)

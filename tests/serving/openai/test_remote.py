@@ -172,6 +172,49 @@ def test_what_is_fetched_is_limited(web, here_is_public, path, reason):
     assert time.monotonic() - begun < 2
 
 
+# What a peer says at once, and what it then repeats, a byte every 0.05 seconds.
+DRIBBLES = {
+    "nothing": (b"", b""),
+    "headers": (b"HTTP/1.1 200 OK\r\nX: ", b"x"),
+    "sizes of chunks": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),
+    "TLS": (b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc\x03\x03", b"x"),
+}
+
+
+@pytest.mark.parametrize(
+    "scheme, said", [("https", "nothing"), ("https", "TLS"), *(("http", each) for each in DRIBBLES)]
+)
+@pytest.mark.parametrize("slow", [False, True], ids=["at once", "connected late"])
+def test_the_time_of_a_fetch_is_limited_in_every_phase(here_is_public, monkeypatch, scheme, said, slow):
+    real = socket.create_connection
+
+    def connect(address, **more):
+        time.sleep(0.6 * slow)
+        return real(address, **more)
+
+    monkeypatch.setattr(remote.socket, "create_connection", connect)
+    first, again = DRIBBLES[said]
+    ended = threading.Event()
+
+    def dribble(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError), listening.accept()[0] as peer:
+            peer.sendall(first)
+            while not ended.wait(0.05):
+                peer.sendall(again)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=dribble, args=[listening])
+        thread.start()
+        begun = time.monotonic()
+        try:
+            with pytest.raises(FetchError, match="takes too long"):
+                fetch(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/", 10_000, 0.5)
+            assert time.monotonic() - begun < 2
+        finally:
+            ended.set()
+            thread.join(5)
+
+
 def test_the_server_fetches_only_where_that_is_allowed(web, here_is_public):
     asked = asking([picture_part(f"{web}/picture")])
     with running(Engine(FakeSession())) as port:
