@@ -24,6 +24,7 @@ from flamingo_jax.serving.engine.warming import Warming
 from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.first_prompts import first_prompts
+from flamingo_jax.serving.openai.keys import read_keys
 from flamingo_jax.serving.openai.listening import loopback, serve
 from flamingo_jax.serving.openai.messages import MessageLimits
 from flamingo_jax.serving.uploads import Limits
@@ -57,7 +58,7 @@ def main() -> None:
     distributed.refuse_several("flamingo_jax.serve")
     values, workdir = flags.FLAGS, epath.Path(flags.FLAGS.workdir)
     limits = EngineConfig(rows=values.max_batch, queue=values.queue, wait_s=values.wait, answer_s=values.timeout)
-    keys = _keys(values.api_key_file)
+    keys = () if values.api_key_file is None else read_keys(values.api_key_file)
     session = Session.open(workdir)
     config = ServerConfig(
         model=values.model_name or workdir.name or "flamingo",
@@ -86,16 +87,6 @@ def _uploads(megabytes: float, pixels: int) -> Limits:
         return Limits(bytes=int(megabytes * _MEGABYTE), pixels=pixels)
     except ValueError as error:
         raise ConfigError(str(error)) from error
-
-
-def _keys(path: str | None) -> tuple[str, ...]:
-    """The keys of a file; empty lines and spaces around keys do not count."""
-    if path is None:
-        return ()
-    keys = tuple(filter(None, map(str.strip, epath.Path(path).read_text().splitlines())))
-    if not keys:
-        raise ConfigError(f"--api_key_file={path} has no key: write one a line, or leave the flag out")
-    return keys
 
 
 if __name__ == "__main__":

@@ -107,12 +107,6 @@ def test_flags_out_of_range_are_one_line(started, tmp_path, flag, reason):
         started(f"--workdir={tmp_path}", flag)
 
 
-def test_a_file_without_keys_is_refused(started, tmp_path):
-    (tmp_path / "keys").write_text("\n")
-    with pytest.raises(ConfigError, match="has no key"):
-        started(f"--workdir={tmp_path}", f"--api_key_file={tmp_path / 'keys'}")
-
-
 def test_requests_are_answered_in_the_style_and_window_of_the_flags(started, tmp_path, monkeypatch):
     """The window of 99 tokens, less the answer's, holds no longer question."""
     config, _ = started(f"--workdir={tmp_path}", "--style=dialogue", "--model_name=tiny")

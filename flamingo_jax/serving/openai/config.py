@@ -5,6 +5,7 @@ import math
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.dialogue.prompt import QUESTIONS, Style
+from flamingo_jax.serving.openai.keys import usable
 from flamingo_jax.serving.openai.messages import MessageLimits
 from flamingo_jax.serving.uploads import Limits
 
@@ -58,5 +59,5 @@ class ServerConfig:
                 )
         if not self.model.strip():
             raise ConfigError("ServerConfig.model is empty: give the model a name")
-        if not all(self.keys):
-            raise ConfigError("ServerConfig.keys has an empty key")
+        if not all(map(usable, self.keys)):
+            raise ConfigError("ServerConfig.keys has an empty key, or one of letters beyond printable ASCII")

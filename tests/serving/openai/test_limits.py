@@ -157,6 +157,8 @@ def test_keys_are_asked_for(session):
             status, body, _ = post(port, asking(), **header)
             assert (status, body["error"]["code"]) == (401, "invalid_api_key")
         assert post(port, asking(), Authorization="Bearer two")[0] == 200
+        assert post(port, asking(), Authorization="Bearer zwölf")[0] == 401
+        assert post(port, asking(), Authorization=b"Bearer \xff\xfe")[0] == 401
         assert get(port, "/metrics")[0] == 401 and get(port, "/v1/models")[0] == 401
         assert get(port, "/health")[0] == get(port, "/ready")[0] == 200
 
