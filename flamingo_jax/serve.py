@@ -5,7 +5,9 @@ the workdir has a rule of abstention (`abstention.json`), requests with `"abstai
 end it: what is being answered is finished first, as far as `--drain` allows, and the exit status is 0.
 """
 
+import dataclasses
 import logging
+import math
 import os
 import sys
 
@@ -25,7 +27,7 @@ from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.first_prompts import first_prompts
 from flamingo_jax.serving.openai.keys import read_keys
-from flamingo_jax.serving.openai.listening import loopback, serve
+from flamingo_jax.serving.openai.listening import bind, loopback, serve
 from flamingo_jax.serving.openai.messages import MessageLimits
 from flamingo_jax.serving.uploads import Limits
 
@@ -41,7 +43,9 @@ flags.DEFINE_float("timeout", 120, "Seconds that an answer may take, the wait ap
 flags.DEFINE_float("drain", 30, "Seconds to finish requests in when the server is asked to end.", lower_bound=0)
 flags.DEFINE_integer("max_tokens", 64, "Tokens of an answer where the request does not say.", lower_bound=1)
 flags.DEFINE_integer("most_tokens", 512, "Tokens of an answer that a request may ask for.", lower_bound=1)
-flags.DEFINE_integer("window", None, "Tokens of a prompt and its answer (the language model's own without the flag).")
+flags.DEFINE_integer(
+    "window", None, "Tokens of a prompt and its answer (the language model's own without the flag).", lower_bound=2
+)
 flags.DEFINE_integer("max_images", 33, "Pictures and clips that a request may have.", lower_bound=0)
 flags.DEFINE_float("max_file_mb", 20, "Megabytes that a picture or clip may have.")
 flags.DEFINE_float("max_body_mb", 32, "Megabytes that a request may have.")
@@ -50,6 +54,8 @@ flags.DEFINE_string("api_key_file", None, "File of keys, one a line; clients mus
 flags.DEFINE_boolean("warm_up", False, "Compile common programs before /ready says so.")
 
 _MEGABYTE = 1_000_000
+_LONGEST_DRAIN = 86_400
+_WINDOW_UNKNOWN = sys.maxsize  # tokens, until the model says how many
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -57,36 +63,63 @@ def main() -> None:
     """Flags to one call."""
     distributed.refuse_several("flamingo_jax.serve")
     values, workdir = flags.FLAGS, epath.Path(flags.FLAGS.workdir)
+    # What is wrong with the flags is told before the model loads, which takes long.
     limits = EngineConfig(rows=values.max_batch, queue=values.queue, wait_s=values.wait, answer_s=values.timeout)
-    keys = () if values.api_key_file is None else read_keys(values.api_key_file)
-    session = Session.open(workdir)
-    config = ServerConfig(
-        model=values.model_name or workdir.name or "flamingo",
-        style=find_style(values.style),
-        window_tokens=values.window or session.model.config.language.max_length,
-        usual_tokens=values.max_tokens,
-        most_tokens=values.most_tokens,
-        body_bytes=int(values.max_body_mb * _MEGABYTE),
-        messages=MessageLimits(media=values.max_images),
-        uploads=_uploads(values.max_file_mb, session.pixels.max_pixels),
-        allow_remote_urls=values.allow_remote_urls,
-        keys=keys,
-        hosts=(values.host, *_LOOPBACK_NAMES) if loopback(values.host) and not keys else (),
-    )
-    warming = Warming(first_prompts(config.style), config.usual_tokens) if values.warm_up else None
-    engine = Engine(session, limits, open_rule(workdir, session), warming)
-    if not serve(make_app(engine, config), engine, values.host, values.port, values.drain):
+    config = _config(workdir)
+    with bind(values.host, values.port) as bound:
+        session = Session.open(workdir)
+        config = _of_session(config, session)
+        warming = Warming(first_prompts(config.style), config.usual_tokens) if values.warm_up else None
+        engine = Engine(session, limits, open_rule(workdir, session), warming)
+        ended = serve(make_app(engine, config), engine, bound, values.drain)
+    if not ended:
         # A program still runs on the device. Python would wait for its thread, or end under it.
         logging.shutdown()
         sys.stderr.flush()
         os._exit(0)
 
 
-def _uploads(megabytes: float, pixels: int) -> Limits:
-    try:
-        return Limits(bytes=int(megabytes * _MEGABYTE), pixels=pixels)
-    except ValueError as error:
-        raise ConfigError(str(error)) from error
+def _config(workdir: epath.Path) -> ServerConfig:
+    """What the flags say.
+
+    Raises:
+      ConfigError: a flag is out of range, or the file of keys cannot be used.
+    """
+    values = flags.FLAGS
+    if not values.drain <= _LONGEST_DRAIN:  # nor NaN
+        raise ConfigError(f"--drain must be a number of seconds up to {_LONGEST_DRAIN}, got {values.drain}")
+    keys = () if values.api_key_file is None else read_keys(values.api_key_file)
+    return ServerConfig(
+        model=values.model_name or workdir.name or "flamingo",
+        style=find_style(values.style),
+        window_tokens=values.window or _WINDOW_UNKNOWN,
+        usual_tokens=values.max_tokens,
+        most_tokens=values.most_tokens,
+        body_bytes=_bytes("max_body_mb"),
+        messages=MessageLimits(media=values.max_images),
+        uploads=Limits(bytes=_bytes("max_file_mb")),
+        allow_remote_urls=values.allow_remote_urls,
+        keys=keys,
+        hosts=(values.host, *_LOOPBACK_NAMES) if loopback(values.host) and not keys else (),
+    )
+
+
+def _of_session(config: ServerConfig, session: Session) -> ServerConfig:
+    """The configuration with what the model says.
+
+    Raises:
+      ConfigError: its window has no room for the answers that the flags ask for.
+    """
+    window = flags.FLAGS.window or session.model.config.language.max_length
+    uploads = dataclasses.replace(config.uploads, pixels=session.pixels.max_pixels)
+    return dataclasses.replace(config, window_tokens=window, uploads=uploads)
+
+
+def _bytes(flag: str) -> int:
+    megabytes = flags.FLAGS[flag].value
+    if not 0 < megabytes < math.inf:
+        raise ConfigError(f"--{flag} must be a positive number of megabytes, got {megabytes}")
+    return math.ceil(megabytes * _MEGABYTE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The flags of `flamingo_jax.serve` as a server."""
 
+import socket
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,6 @@ from absl import flags
 from absl.testing import flagsaver
 
 from flamingo_jax.config import ConfigError
-from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.serving.dialogue.style import STYLES
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.first_prompts import first_prompts
@@ -34,8 +34,10 @@ def started(monkeypatch, serve):
     """Calls `main` with flags, and gives what it would serve."""
     served = []
 
-    def keep(app, engine, host, port, drain_s):
-        served.append((app, engine, host, port, drain_s))
+    def keep(app, engine, bound, drain_s):
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(bound.getsockname(), timeout=5)
+        served.append((app, engine, *bound.getsockname(), drain_s))
         return engine.close()
 
     monkeypatch.setattr(serve.Session, "open", lambda workdir: Opened())
@@ -75,15 +77,16 @@ def test_flags_are_a_server(started, tmp_path):
     assert (config.body_bytes, config.uploads.bytes, config.uploads.pixels) == (1_500_000, 500_000, 5000)
     assert config.messages.media == 4 and config.allow_remote_urls and config.keys == ("one", "two")
     assert config.hosts == ()
-    assert (host, port, drain) == ("127.0.0.2", 0, 2) and engine.rule is None
+    assert (host, drain) == ("127.0.0.2", 2) and port and engine.rule is None
 
 
 def test_only_this_machine_is_served_unless_it_is_told_otherwise(started, tmp_path):
-    config, (_, _, host, port, _) = started(f"--workdir={tmp_path}", "--model_name=mine", "--window=50")
-    assert loopback(host) and port == 8000 and not config.allow_remote_urls
-    assert (config.model, config.window_tokens, config.keys) == ("mine", 50, ())
+    anywhere = (f"--workdir={tmp_path}", "--port=0")
+    config, (_, _, host, _, _) = started(*anywhere, "--model_name=mine", "--window=65")
+    assert loopback(host) and flags.FLAGS["port"].default == 8000 and not config.allow_remote_urls
+    assert (config.model, config.window_tokens, config.keys) == ("mine", 65, ())
     assert config.hosts == ("127.0.0.1", "localhost", "127.0.0.1", "[::1]")
-    assert started(f"--workdir={tmp_path}", "--host=0.0.0.0")[0].hosts == ()
+    assert started(*anywhere, "--host=0.0.0.0")[0].hosts == ()
 
 
 @pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
@@ -100,16 +103,40 @@ def test_loopback(host, nearby):
 
 
 @pytest.mark.parametrize(
-    "flag, reason", [("--max_batch=99", "rows"), ("--wait=0", "wait_s"), ("--max_file_mb=0", "bytes")]
+    "given, reason",
+    [
+        ("--wait=0", "wait_s"),
+        ("--drain=nan", "--drain"),
+        ("--drain=1e12", "--drain"),
+        ("--max_file_mb=0", "--max_file_mb must be a positive number of megabytes"),
+        ("--max_file_mb=nan", "--max_file_mb"),
+        ("--max_body_mb=inf", "--max_body_mb"),
+        ("--model_name= ", "model is empty"),
+        ("--max_tokens=513", r"--max_tokens\) is 513, and most_tokens \(--most_tokens\) 512"),
+        ("--max_tokens=50 --window=50", r"no room for a prompt in window_tokens \(--window\), 50"),
+        ("--api_key_file=none", "cannot be read"),
+        ("--host=256.256.256.256", "cannot be listened at"),
+    ],
 )
-def test_flags_out_of_range_are_one_line(started, tmp_path, flag, reason):
-    with pytest.raises((ConfigError, PromptError), match=reason):
-        started(f"--workdir={tmp_path}", flag)
+def test_mistakes_are_one_line_before_the_model_loads(started, serve, tmp_path, monkeypatch, given, reason):
+    monkeypatch.setattr(serve.Session, "open", lambda workdir: pytest.fail("the model was loaded"))
+    flag, *more = given.split(" --")
+    with pytest.raises(ConfigError, match=reason) as refused:
+        started(f"--workdir={tmp_path}", "--port=0", flag, *(f"--{each}" for each in more))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "flag, reason", [("--max_batch=99", "rows"), ("--max_tokens=99", r"no room for a prompt in .* 99: lower it")]
+)
+def test_what_the_model_has_no_room_for_is_one_line(started, tmp_path, flag, reason):
+    with pytest.raises(ConfigError, match=reason):
+        started(f"--workdir={tmp_path}", "--port=0", flag)
 
 
 def test_requests_are_answered_in_the_style_and_window_of_the_flags(started, tmp_path, monkeypatch):
     """The window of 99 tokens, less the answer's, holds no longer question."""
-    config, _ = started(f"--workdir={tmp_path}", "--style=dialogue", "--model_name=tiny")
+    config, _ = started(f"--workdir={tmp_path}", "--port=0", "--style=dialogue", "--model_name=tiny")
     with running.running(Engine(Opened()), config) as port:
         assert running.post(port, running.asking("word " * 20, max_tokens=40))[0] == 200
         status, body, _ = running.post(port, running.asking("word " * 20, max_tokens=60))

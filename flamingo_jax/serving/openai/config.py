@@ -52,6 +52,16 @@ class ServerConfig:
         for name in ("window_tokens", "usual_tokens", "most_tokens", "body_bytes", "held_bytes"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"ServerConfig.{name} must be 1 or more, got {getattr(self, name)}")
+        if self.usual_tokens > self.most_tokens:
+            raise ConfigError(
+                f"ServerConfig.usual_tokens (--max_tokens) is {self.usual_tokens}, and most_tokens (--most_tokens) "
+                f"{self.most_tokens}: lower the first or raise the second"
+            )
+        if self.usual_tokens >= self.window_tokens:
+            raise ConfigError(
+                f"ServerConfig.usual_tokens (--max_tokens) is {self.usual_tokens}, which leaves no room for a prompt "
+                f"in window_tokens (--window), {self.window_tokens}: lower it"
+            )
         for name in ("body_s", "send_s", "fetch_s"):
             if not 0 < getattr(self, name) < math.inf:
                 raise ConfigError(

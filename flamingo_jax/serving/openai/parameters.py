@@ -81,7 +81,7 @@ def read_parameters(body: dict[str, Any], model: str, usual_tokens: int, most_to
         temperature, top_p = 0.0, 1.0
     try:
         sampling = Sampling(
-            max_new_tokens=tokens[0] or tokens[1] or min(usual_tokens, most_tokens),
+            max_new_tokens=tokens[0] or tokens[1] or usual_tokens,
             temperature=temperature,
             top_k=_whole(body, "top_k", 0, 2**31 - 1) or 0,
             top_p=top_p,

@@ -7,7 +7,7 @@ from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
-from flamingo_jax.serving.openai.listening import serve
+from flamingo_jax.serving.openai.listening import bind, serve
 from tests.serving.fake_session import FakeSession
 from tests.serving.openai.running import MODEL
 
@@ -17,4 +17,4 @@ if __name__ == "__main__":
     ours.addHandler(logging.StreamHandler())
     step, drain = map(float, sys.argv[1:])
     engine = Engine(FakeSession(step, 5 * step), EngineConfig(wait_s=20.0))
-    sys.exit(not serve(make_app(engine, ServerConfig(MODEL)), engine, "127.0.0.1", 0, drain))
+    sys.exit(not serve(make_app(engine, ServerConfig(MODEL)), engine, bind("127.0.0.1", 0), drain))

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.server_load import load
+from flamingo_jax.config import ConfigError
+from flamingo_jax.serving.openai.listening import bind
 from tests.serving.openai.running import MODEL, asking, begin, post
 
 ROOT = Path(__file__).parents[3]
@@ -86,3 +89,29 @@ def test_a_second_signal_ends_the_wait(seconds_a_step, status):
             time.sleep(0.2)
         assert started.wait(30) == status  # half of the time to finish in
         connection.close()
+
+
+@pytest.mark.parametrize(
+    "flag, reason",
+    [
+        ("--port={busy}", "--host=127.0.0.1 --port={busy} cannot be listened at: Address already in use"),
+        ("--port=0", "{workdir} is not the workdir of a run"),
+    ],
+)
+def test_a_port_that_is_taken_is_told_before_the_model_loads(tmp_path, flag, reason):
+    """The workdir is empty, of which the second is told."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        named = {"busy": taken.getsockname()[1], "workdir": tmp_path}
+        command = [sys.executable, "-m", "flamingo_jax.serve", f"--workdir={tmp_path}", flag.format(**named)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and done.stderr.startswith(f"error: {reason.format(**named)}")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_address_is_held_and_refuses_connections_until_the_server_listens():
+    with bind("127.0.0.1", 0) as bound:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(bound.getsockname(), timeout=5)
+        bound.listen()
+        with pytest.raises(ConfigError, match="Address already in use"):
+            bind(*bound.getsockname())
