@@ -47,13 +47,13 @@ flags.DEFINE_integer(
     "window", None, "Tokens of a prompt and its answer (the language model's own without the flag).", lower_bound=2
 )
 flags.DEFINE_integer("max_images", 33, "Pictures and clips that a request may have.", lower_bound=0)
+flags.DEFINE_float("max_megapixels", 64, "Megapixels that the pictures of a request may have together.")
 flags.DEFINE_float("max_file_mb", 20, "Megabytes that a picture or clip may have.")
 flags.DEFINE_float("max_body_mb", 32, "Megabytes that a request may have.")
 flags.DEFINE_boolean("allow_remote_urls", False, "Fetch pictures from http(s) addresses of the public internet.")
 flags.DEFINE_string("api_key_file", None, "File of keys, one a line; clients must then show one.")
 flags.DEFINE_boolean("warm_up", False, "Compile common programs before /ready says so.")
 
-_MEGABYTE = 1_000_000
 _LONGEST_DRAIN = 86_400
 _WINDOW_UNKNOWN = sys.maxsize  # tokens, until the model says how many
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -95,9 +95,9 @@ def _config(workdir: epath.Path) -> ServerConfig:
         window_tokens=values.window or _WINDOW_UNKNOWN,
         usual_tokens=values.max_tokens,
         most_tokens=values.most_tokens,
-        body_bytes=_bytes("max_body_mb"),
-        messages=MessageLimits(media=values.max_images),
-        uploads=Limits(bytes=_bytes("max_file_mb")),
+        body_bytes=_millions("max_body_mb"),
+        messages=MessageLimits(media=values.max_images, pixels=_millions("max_megapixels")),
+        uploads=Limits(bytes=_millions("max_file_mb")),
         allow_remote_urls=values.allow_remote_urls,
         keys=keys,
         hosts=(values.host, *_LOOPBACK_NAMES) if loopback(values.host) and not keys else (),
@@ -115,11 +115,12 @@ def _of_session(config: ServerConfig, session: Session) -> ServerConfig:
     return dataclasses.replace(config, window_tokens=window, uploads=uploads)
 
 
-def _bytes(flag: str) -> int:
-    megabytes = flags.FLAGS[flag].value
-    if not 0 < megabytes < math.inf:
-        raise ConfigError(f"--{flag} must be a positive number of megabytes, got {megabytes}")
-    return math.ceil(megabytes * _MEGABYTE)
+def _millions(flag: str) -> int:
+    """The bytes or pixels that a flag gives in millions."""
+    value = flags.FLAGS[flag].value
+    if not 0 < value < math.inf:
+        raise ConfigError(f"--{flag} must be a positive number, got {value}")
+    return math.ceil(value * 1_000_000)
 
 
 if __name__ == "__main__":

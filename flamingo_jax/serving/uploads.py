@@ -80,6 +80,15 @@ def check_upload(name: str, encoded: bytes, limits: Limits = DEFAULT) -> Image |
         raise UploadError(f"{name}: {' '.join(str(error).split())}") from error
 
 
+def picture_pixels(encoded: bytes) -> int:
+    """Pixels that a picture's header says it has, of which nothing is decoded; 0: it is none that can be read."""
+    try:
+        with Picture.open(io.BytesIO(encoded), formats=image_formats()) as picture:
+            return picture.width * picture.height
+    except Exception:  # what headers that are broken raise is an open set
+        return 0
+
+
 def shown_name(name: str) -> str:
     """A stranger's text as a part of one line."""
     printable = "".join(letter if letter.isprintable() else " " for letter in name[: 10 * _LONGEST_NAME])

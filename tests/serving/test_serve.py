@@ -66,6 +66,7 @@ def test_flags_are_a_server(started, tmp_path):
         "--max_tokens=7",
         "--most_tokens=9",
         "--max_images=4",
+        "--max_megapixels=0.5",
         "--max_body_mb=1.5",
         "--max_file_mb=0.5",
         "--allow_remote_urls",
@@ -75,7 +76,8 @@ def test_flags_are_a_server(started, tmp_path):
     assert config.model == tmp_path.name and config.style.name == "questions"
     assert (config.window_tokens, config.usual_tokens, config.most_tokens) == (99, 7, 9)
     assert (config.body_bytes, config.uploads.bytes, config.uploads.pixels) == (1_500_000, 500_000, 5000)
-    assert config.messages.media == 4 and config.allow_remote_urls and config.keys == ("one", "two")
+    assert (config.messages.media, config.messages.pixels) == (4, 500_000)
+    assert config.allow_remote_urls and config.keys == ("one", "two")
     assert config.hosts == ()
     assert (host, drain) == ("127.0.0.2", 2) and port and engine.rule is None
 
@@ -108,8 +110,9 @@ def test_loopback(host, nearby):
         ("--wait=0", "wait_s"),
         ("--drain=nan", "--drain"),
         ("--drain=1e12", "--drain"),
-        ("--max_file_mb=0", "--max_file_mb must be a positive number of megabytes"),
+        ("--max_file_mb=0", "--max_file_mb must be a positive number"),
         ("--max_file_mb=nan", "--max_file_mb"),
+        ("--max_megapixels=0", "--max_megapixels"),
         ("--max_body_mb=inf", "--max_body_mb"),
         ("--model_name= ", "model is empty"),
         ("--max_tokens=513", r"--max_tokens\) is 513, and most_tokens \(--most_tokens\) 512"),

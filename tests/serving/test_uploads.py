@@ -7,7 +7,7 @@ import pytest
 from PIL import Image as Picture
 
 from flamingo_jax.data.document import Image, Video
-from flamingo_jax.serving.uploads import Limits, UploadError, check_upload
+from flamingo_jax.serving.uploads import Limits, UploadError, check_upload, picture_pixels
 from tests.data.samples import clip_bytes, picture_bytes
 from tests.hostile_media import GALLERY, saved
 
@@ -38,6 +38,23 @@ def test_a_bomb_is_refused_before_it_is_decoded():
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000 and time.monotonic() - begun < 1
+
+
+@pytest.mark.parametrize(
+    "encoded, pixels",
+    [
+        (picture_bytes(size=(20, 30)), 600),
+        (saved(Picture.new("L", (9000, 9000)), "PNG"), 81_000_000),
+        (b"no picture", 0),
+        (clip_bytes(1), 0),
+        (b"", 0),
+    ],
+    ids=["a picture", "a large one", "a text", "a clip", "nothing"],
+)
+def test_pixels_are_read_from_headers(encoded, pixels):
+    begun = time.monotonic()
+    assert picture_pixels(encoded) == pixels
+    assert time.monotonic() - begun < 1
 
 
 def test_a_clip_is_known_by_its_content():

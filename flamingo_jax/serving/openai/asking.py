@@ -58,8 +58,9 @@ def submit(asked: Asked, fetched: Mapping[str, bytes], engine: Engine, config: S
       ApiError: a picture cannot be read, the messages do not fit, or the queue is full.
     """
     parameters, sampling = asked.parameters, asked.parameters.sampling
+    media = read_media(asked.messages, fetched, config.uploads, config.messages.pixels)
     turns = tuple(
-        Turn(each.text, tuple(read_media(medium, fetched, config.uploads) for medium in each.media), each.answer)
+        Turn(each.text, tuple(media[reference.where] for reference in each.media), each.answer)
         for each in asked.messages.exchanges
     )
     try:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.serving.openai.errors import ApiError, invalid, quoted
 from flamingo_jax.serving.openai.messages import Messages, Reference
-from flamingo_jax.serving.uploads import Limits, UploadError, check_upload
+from flamingo_jax.serving.uploads import Limits, UploadError, check_upload, picture_pixels
 
 _DATA = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
 _REMOTE = re.compile(r"https?://", re.IGNORECASE)
@@ -39,13 +39,35 @@ def remote_urls(messages: Messages, allowed: bool) -> dict[str, Reference]:
     return found
 
 
-def read_media(reference: Reference, fetched: Mapping[str, bytes], limits: Limits) -> Image | Video:
-    """The picture or clip that is meant, by its content.
+def read_media(
+    messages: Messages, fetched: Mapping[str, bytes], limits: Limits, pixels: int
+) -> dict[str, Image | Video]:
+    """The pictures and clips that are meant, by their content; by the places of their references.
+
+    Args:
+      limits: of each; `pixels`: of all pictures together, which are counted before any is decoded.
 
     Raises:
-      ApiError: it cannot be read.
+      ApiError: one cannot be read, or they are too large.
     """
-    encoded = fetched[reference.url] if reference.url in fetched else _decoded(reference, limits.bytes)
+    references = [reference for exchange in messages.exchanges for reference in exchange.media]
+    files = [
+        fetched[reference.url] if reference.url in fetched else _decoded(reference, limits.bytes)
+        for reference in references
+    ]
+    left = pixels
+    for reference, encoded in zip(references, files, strict=True):
+        left -= picture_pixels(encoded)
+        if left < 0:
+            raise invalid(
+                f"the pictures up to {reference.where} have more than {pixels} pixels together: send smaller ones",
+                reference.where,
+                code="too_many_pixels",
+            )
+    return {each.where: _checked(each, encoded, limits) for each, encoded in zip(references, files, strict=True)}
+
+
+def _checked(reference: Reference, encoded: bytes, limits: Limits) -> Image | Video:
     try:
         return check_upload(reference.where, encoded, limits)
     except UploadError as error:

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.openai.errors import invalid, quoted
 
 _SYSTEM, _USER, _ASSISTANT = ("system", "developer"), "user", "assistant"
@@ -11,15 +12,27 @@ _MEDIA = ("image_url", "video_url")
 
 @dataclasses.dataclass(frozen=True)
 class MessageLimits:
-    """Attributes:
-    messages: of a request.
-    media: pictures and clips of a request.
-    characters: of all texts together.
+    """What a request may have.
+
+    Attributes:
+      messages: of a request.
+      media: pictures and clips of a request.
+      characters: of all texts together.
+      pixels: of all pictures together, which take as much time and memory to decode.
+
+    Raises:
+      ConfigError: a limit is out of range.
     """
 
     messages: int = 128
     media: int = 33
     characters: int = 50_000
+    pixels: int = 64_000_000
+
+    def __post_init__(self):
+        for field in dataclasses.fields(self):
+            if getattr(self, field.name) < (field.name != "media"):
+                raise ConfigError(f"MessageLimits.{field.name} is out of range: {getattr(self, field.name)}")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,8 @@ from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.engine.warming import Warming
 from flamingo_jax.serving.openai.config import ServerConfig
+from flamingo_jax.serving.openai.messages import MessageLimits
+from tests.data.samples import clip_bytes, picture_bytes
 from tests.serving.fake_session import BROKEN, FakeSession
 from tests.serving.openai.running import MODEL, PATH, asking, begin, data_url, get, picture_part, post, running
 
@@ -138,6 +140,21 @@ def test_the_memory_of_all_requests_is_limited(session):
         assert received(kept)[0] == 200
         assert post(port, large)[0] == 400  # there is room again; it is no picture
         assert "flamingo_held_bytes 0" in get(port, "/metrics")[1]
+
+
+def test_the_pixels_of_all_pictures_are_limited_before_any_is_decoded(session, monkeypatch):
+    from flamingo_jax.serving.openai import media
+
+    decoded, check = [], media.check_upload
+    monkeypatch.setattr(media, "check_upload", lambda name, *how: (decoded.append(name), check(name, *how))[1])
+    picture = picture_part(data_url(picture_bytes(size=(30, 30))))
+    clip = {"type": "video_url", "video_url": {"url": data_url(clip_bytes(1), "video/mp4")}}
+    with running(Engine(session), ServerConfig(MODEL, messages=MessageLimits(pixels=2000))) as port:
+        status, body, _ = post(port, asking([picture, clip, picture, picture, picture]))
+        assert (status, body["error"]["code"]) == (400, "too_many_pixels") and decoded == []
+        assert body["error"]["param"] == "messages[0].content[3]" and "2000 pixels" in body["error"]["message"]
+        assert post(port, asking([picture, clip, picture]))[0] == 200  # a clip has limits of its own
+        assert len(decoded) == 3
 
 
 def test_a_picture_that_breaks_within_the_model_fails_alone(session, monkeypatch):
