@@ -77,6 +77,12 @@ def submit(asked: Asked, fetched: Mapping[str, bytes], engine: Engine, config: S
         raise busy(error) from None
 
 
+def held(request: Request) -> int:
+    """Bytes that a request keeps until its answer ends: its text and its files, each once."""
+    files = {id(medium.encoded): len(medium.encoded) for medium in request.media}
+    return len(request.prompt_text) + sum(files.values())
+
+
 def _with_system(style: Style, system: str) -> Style:
     """The style with the system's text in its opening.
 

@@ -8,66 +8,51 @@ from typing import Any
 from starlette.types import Receive
 
 from flamingo_jax.serving.openai.errors import ApiError, invalid
+from flamingo_jax.serving.openai.memory import Share
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _DEEPEST = 32
 _MOST_BESIDE_STRINGS = 200_000  # bytes: numbers and brackets become objects of 60 times their size
 
 
-class Intake:
-    """Reads bodies, and counts the bytes of all that are held at a time."""
+class HungUp(Exception):
+    """The client hung up before all of its request had come."""
 
-    def __init__(self, each: int, together: int, seconds: float):
-        """
-        Args:
-          each, together: bytes of one body and of all, at most.
-          seconds: that a body may take to arrive.
-        """
-        self._each, self._together, self._seconds = each, together, seconds
-        self.held = 0
 
-    async def read(self, receive: Receive, claimed: str | None) -> bytes:
-        """The body. The caller gives its length to `release` when nothing of it is needed any more.
+async def read_body(receive: Receive, claimed: str | None, share: Share, most: int, seconds: float) -> bytes:
+    """The body, whose bytes are taken from the request's share of the memory as they arrive.
 
-        Args:
-          claimed: the header Content-Length; only saves the reading of what is too large.
+    Args:
+      claimed: the header Content-Length; only saves the reading of what is too large.
+      most: bytes.
+      seconds: that it may take to arrive.
 
-        Raises:
-          ApiError: 413, it is too large; 429, too many are held; 408, it comes too slowly.
-          ConnectionResetError: the client hung up.
-        """
-        if claimed is not None and claimed.isdecimal() and int(claimed[:20]) > self._each:
-            raise self._too_large()
-        parts, size = [], 0
-        try:
-            async with asyncio.timeout(self._seconds):
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise ConnectionResetError
-                    part, more = message.get("body", b""), message.get("more_body", False)
-                    parts.append(part)
-                    size += len(part)
-                    self.held += len(part)
-                    if size > self._each:
-                        raise self._too_large()
-                    if self.held > self._together:
-                        reason = "the server holds as many requests as it has memory for: try again later"
-                        raise ApiError(429, reason, kind="rate_limit_error", code="memory_full", retry_after=2)
-        except BaseException as error:
-            self.release(size)
-            if isinstance(error, TimeoutError):
-                raise ApiError(408, f"the body took more than {self._seconds:g} seconds to arrive") from None
-            raise
-        return b"".join(parts)
+    Raises:
+      ApiError: 413, it is too large; 429, too many are held; 408, it comes too slowly.
+      HungUp: so did the client.
+    """
+    if claimed is not None and claimed.isdecimal() and int(claimed[:20]) > most:
+        raise _too_large(most)
+    parts, size, more = [], 0, True
+    try:
+        async with asyncio.timeout(seconds):
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise HungUp
+                part, more = message.get("body", b""), message.get("more_body", False)
+                size += len(part)
+                if size > most:
+                    raise _too_large(most)
+                share.take(len(part))
+                parts.append(part)
+    except TimeoutError:
+        raise ApiError(408, f"the body took more than {seconds:g} seconds to arrive") from None
+    return b"".join(parts)
 
-    def release(self, size: int) -> None:
-        """So many bytes are not held any more."""
-        self.held -= size
 
-    def _too_large(self) -> ApiError:
-        return ApiError(413, f"the request has more than {self._each} bytes", code="request_too_large")
+def _too_large(most: int) -> ApiError:
+    return ApiError(413, f"the request has more than {most} bytes", code="request_too_large")
 
 
 def parse(body: bytes) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from anyio import CapacityLimiter, to_thread
 from starlette.requests import Request
@@ -12,10 +12,11 @@ from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.engine.events import CANCELLED, Delta, Done, Event, Failed
 from flamingo_jax.serving.engine.ticket import Ticket
 from flamingo_jax.serving.openai import asking
-from flamingo_jax.serving.openai.body import Intake
+from flamingo_jax.serving.openai.body import HungUp, read_body
 from flamingo_jax.serving.openai.chunks import Completion, event
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.errors import ApiError, failed, invalid
+from flamingo_jax.serving.openai.memory import Memory, Share
 from flamingo_jax.serving.openai.messages import Reference
 from flamingo_jax.serving.openai.remote import FetchError, fetch
 
@@ -28,13 +29,13 @@ class Chat:
 
     def __init__(self, engine: Engine, config: ServerConfig):
         self._engine, self._config = engine, config
-        self._intake = Intake(config.body_bytes, config.held_bytes, config.body_s)
+        self._memory = Memory(config.held_bytes)
         self._readers, self._fetchers = CapacityLimiter(_READERS), CapacityLimiter(_FETCHERS)
 
     @property
     def held(self) -> int:
         """Bytes of requests that are read or answered."""
-        return self._intake.held
+        return self._memory.held
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request.
@@ -46,28 +47,38 @@ class Chat:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             # Web pages of others may send any but this without asking first.
             raise ApiError(415, "the body is JSON: send the header Content-Type: application/json")
-        try:
-            body = await self._intake.read(receive, headers.get("content-length"))
-        except ConnectionResetError:
-            return
-        try:
-            asked = await to_thread.run_sync(asking.read, body, self._config, limiter=self._readers)
-            fetched = await self._fetch(asked.remote)
-            ticket, dropped = await to_thread.run_sync(
-                asking.submit, asked, fetched, self._engine, self._config, limiter=self._readers
-            )
-            parameters = asked.parameters
-            completion = Completion(self._config.model, dropped, parameters.include_usage)
+        with self._memory.share() as share:
+            try:
+                ticket, completion, stream = await self._submit(receive, headers.get("content-length"), share)
+            except HungUp:
+                return
             async with _watched(receive, ticket):
-                await (self._stream if parameters.stream else self._whole)(ticket, completion, send)
-        finally:
-            self._intake.release(len(body))
+                await (self._stream if stream else self._whole)(ticket, completion, send)
 
-    async def _fetch(self, remote: dict[str, Reference]) -> dict[str, bytes]:
+    async def _submit(self, receive: Receive, claimed: str | None, share: Share) -> tuple[Ticket, Completion, bool]:
+        """Puts a request into the engine's queue; afterwards nothing is held but what the engine needs.
+
+        Returns:
+          The ticket, how its answer is written, and whether it is streamed.
+        """
+        asked = await self._read(receive, claimed, share)
+        fetched = await self._fetch(asked.remote, share)
+        ticket, dropped = await to_thread.run_sync(
+            asking.submit, asked, fetched, self._engine, self._config, limiter=self._readers
+        )
+        share.keep(asking.held(ticket.request))
+        parameters = asked.parameters
+        return ticket, Completion(self._config.model, dropped, parameters.include_usage), parameters.stream
+
+    async def _read(self, receive: Receive, claimed: str | None, share: Share) -> asking.Asked:
+        body = await read_body(receive, claimed, share, self._config.body_bytes, self._config.body_s)
+        return await to_thread.run_sync(asking.read, body, self._config, limiter=self._readers)
+
+    async def _fetch(self, remote: Mapping[str, Reference], share: Share) -> dict[str, bytes]:
         async def one(url: str, reference: Reference) -> bytes:
             limits = self._config.uploads.bytes, self._config.fetch_s
             try:
-                return await to_thread.run_sync(fetch, url, *limits, limiter=self._fetchers)
+                return await to_thread.run_sync(fetch, url, *limits, share.take, limiter=self._fetchers)
             except FetchError as error:
                 raise invalid(f"{reference.where}: {error}", reference.where, code="invalid_image_url") from None
 

@@ -20,7 +20,7 @@ class ServerConfig:
       window_tokens: of a prompt and its answer.
       usual_tokens: of an answer where the request does not say.
       most_tokens: of an answer that a request may ask for.
-      body_bytes: of a request; `held_bytes`: of all that are read or answered at a time.
+      body_bytes: of a request; `held_bytes`: of all that are read or answered at a time, and what is fetched for them.
       body_s: seconds that a request may take to arrive; `send_s`: that a client may leave an answer unread.
       messages, uploads: limits of a request's content.
       allow_remote_urls: whether pictures are fetched from the web; each within `fetch_s` seconds.

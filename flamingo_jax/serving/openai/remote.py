@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 import urllib.parse
+from collections.abc import Callable
 
 _REDIRECTS = 3
 _MOVED = (301, 302, 303, 307, 308)
@@ -30,12 +31,13 @@ class FetchError(Exception):
     """What an address names cannot be had; the message is one line."""
 
 
-def fetch(url: str, most: int, seconds: float) -> bytes:
+def fetch(url: str, most: int, seconds: float, take: Callable[[int], None] = lambda size: None) -> bytes:
     """What the web has at an address.
 
     Args:
       most: bytes.
       seconds: for all of it, redirections included; what the system takes to look up a name may come on top.
+      take: is told of so many bytes more that are held; may refuse them, and its exception ends all.
 
     Raises:
       FetchError: the address, or one that it leads to, is not http(s) or not public; it cannot be reached; or what is
@@ -43,7 +45,7 @@ def fetch(url: str, most: int, seconds: float) -> bytes:
     """
     end = time.monotonic() + seconds
     for _ in range(_REDIRECTS + 1):
-        answer = _get(url, most, end)
+        answer = _get(url, most, end, take)
         if isinstance(answer, bytes):
             return answer
         url = urllib.parse.urljoin(url, answer)
@@ -63,7 +65,7 @@ def public(address: str) -> bool:
     return parsed.is_global and not parsed.is_multicast
 
 
-def _get(url: str, most: int, end: float) -> bytes | str:
+def _get(url: str, most: int, end: float, take: Callable[[int], None]) -> bytes | str:
     """The bytes, or the address that there is instead."""
     try:
         parts = urllib.parse.urlsplit(url)
@@ -94,7 +96,7 @@ def _get(url: str, most: int, end: float) -> bytes | str:
             return answer.headers["Location"]
         if answer.status != http.client.OK:
             raise FetchError(f"the address answers with status {answer.status}")
-        return _read(answer, most, end)
+        return _read(answer, most, end, take)
     except (OSError, http.client.HTTPException, ValueError) as error:
         late = time.monotonic() >= end
         raise FetchError("the address takes too long" if late else "the address cannot be reached") from error
@@ -133,13 +135,14 @@ def _open(scheme: str, host: str, port: int, end: float) -> socket.socket:
         raise
 
 
-def _read(answer: http.client.HTTPResponse, most: int, end: float) -> bytes:
+def _read(answer: http.client.HTTPResponse, most: int, end: float, take: Callable[[int], None]) -> bytes:
     parts, size = [], 0
     while part := answer.read1(_PART):
-        parts.append(part)
         size += len(part)
         if size > most:
             raise FetchError(f"what the address has is more than {most} bytes")
+        take(len(part))
+        parts.append(part)
         if time.monotonic() >= end:
             break
     if time.monotonic() >= end:  # also where it was cut off then

@@ -4,10 +4,11 @@ import base64
 import contextlib
 import http.client
 import json
+import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.app import make_app
@@ -77,3 +78,23 @@ def begin(port: int, body: dict) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port), timeout=20)
     connection.sendall(head.encode() + content)
     return connection
+
+
+def received(connection: socket.socket) -> tuple[int, bytes]:
+    """Status and body of the response that comes."""
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, answer.read()
+
+
+def held(port: int) -> int:
+    """Bytes of requests, as the server says."""
+    return int(re.search(r"^flamingo_held_bytes (\d+)$", get(port, "/metrics")[1], re.MULTILINE)[1])
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Waits for it, five seconds at most."""
+    end = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)

@@ -1,9 +1,8 @@
 """What the server bears: full queues, slow and large requests, clients that hang up, strangers, and its own end."""
 
-import http.client
 import json
 import socket
-import time
+import tracemalloc
 
 import pytest
 
@@ -14,26 +13,25 @@ from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.messages import MessageLimits
 from tests.data.samples import clip_bytes, picture_bytes
 from tests.serving.fake_session import BROKEN, FakeSession
-from tests.serving.openai.running import MODEL, PATH, asking, begin, data_url, get, picture_part, post, running
+from tests.serving.openai.running import (
+    MODEL,
+    PATH,
+    asking,
+    begin,
+    data_url,
+    get,
+    held,
+    picture_part,
+    post,
+    received,
+    running,
+    until,
+)
 
 
 @pytest.fixture
 def session():
     return FakeSession()
-
-
-def until(condition) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
-
-
-def received(connection: socket.socket) -> tuple[int, bytes]:
-    """Status and body of the response that comes."""
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    return answer.status, answer.read()
 
 
 def test_a_full_queue_is_429_and_says_when_to_come_back(session):
@@ -140,6 +138,23 @@ def test_the_memory_of_all_requests_is_limited(session):
         assert received(kept)[0] == 200
         assert post(port, large)[0] == 400  # there is room again; it is no picture
         assert "flamingo_held_bytes 0" in get(port, "/metrics")[1]
+
+
+def test_only_the_files_of_a_request_are_held_while_it_is_answered(session):
+    """Neither its body, nor its JSON."""
+    encoded = picture_bytes(size=(1500, 1500), fmt="BMP")
+    session.gate.clear()
+    engine = Engine(session, EngineConfig(rows=1))
+    with running(engine) as port:
+        tracemalloc.start()
+        waits = begin(port, asking([picture_part(data_url(encoded))], max_tokens=1))
+        until(lambda: engine.running == 1)
+        assert len(encoded) <= held(port) < len(encoded) + 100  # the prompt's text
+        until(lambda: tracemalloc.get_traced_memory()[0] < 1.2 * len(encoded))
+        tracemalloc.stop()
+        session.gate.set()
+        assert received(waits)[0] == 200
+        assert held(port) == 0
 
 
 def test_the_pixels_of_all_pictures_are_limited_before_any_is_decoded(session, monkeypatch):

@@ -14,7 +14,7 @@ from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.remote import FetchError, fetch, public
 from tests.data.samples import picture_bytes
 from tests.serving.fake_session import FakeSession
-from tests.serving.openai.running import MODEL, asking, picture_part, post, running
+from tests.serving.openai.running import MODEL, asking, begin, held, picture_part, post, received, running, until
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -226,3 +226,30 @@ def test_the_server_fetches_only_where_that_is_allowed(web, here_is_public):
         status, body, _ = post(port, asking([picture_part("http://127.0.0.2/a.png")]))
         assert (status, body["error"]["code"]) == (400, "invalid_image_url")
         assert "messages[0].content[0]" in body["error"]["message"]
+
+
+def test_what_is_fetched_counts_as_held_until_the_answer_ends(web, here_is_public):
+    session = FakeSession()
+    session.gate.clear()
+    engine = Engine(session)
+    with running(engine, ServerConfig(MODEL, allow_remote_urls=True)) as port:
+        waits = begin(port, asking([picture_part(f"{web}/picture")] * 2))
+        until(lambda: engine.running == 1)
+        fetched = len(picture_bytes())
+        assert fetched <= held(port) < fetched + 100  # the prompt's text; the address is fetched once
+        session.gate.set()
+        assert received(waits)[0] == 200
+        assert held(port) == 0
+
+
+def test_what_is_fetched_is_limited_for_all_requests_together(web, here_is_public):
+    config = ServerConfig(MODEL, allow_remote_urls=True, held_bytes=50_000)
+    with running(Engine(FakeSession()), config) as port:
+        begun = time.monotonic()
+        status, body, headers = post(port, asking([picture_part(f"{web}/{path}") for path in ("large", "slow")]))
+        assert (status, body["error"]["code"]) == (429, "memory_full") and headers["Retry-After"]
+        assert time.monotonic() - begun < 5
+        assert held(port) == 0
+        time.sleep(0.2)  # what the other thread still reads
+        assert held(port) == 0
+        assert post(port, asking([picture_part(f"{web}/picture")]))[0] == 200
