@@ -37,9 +37,10 @@ class Request:
       prompt_text: with `<image>` and `<EOC>` tags.
       media: of its tags, in order.
       sampling: how it is continued.
-      beams: above 1 the answer is searched for with so many beams, and comes as a whole.
+      beams: above 1 the answer is searched for with so many beams, and comes as a whole. A program is compiled for each
+        number of beams and each `sampling.max_new_tokens`, and a search cannot be interrupted.
       abstain: whether "I don't know." is said in place of an answer that the rule does not trust. The answer comes as a
-        whole.
+        whole. What the rule judges by is also compiled for each `sampling.max_new_tokens`, and cannot be interrupted.
 
     Raises:
       Refused: a draw is asked of a beam search.

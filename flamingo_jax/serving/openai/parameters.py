@@ -6,7 +6,9 @@ from typing import Any
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.advancing import Sampling
+from flamingo_jax.inference.buckets import bucket
 from flamingo_jax.serving.openai.errors import ApiError, invalid, quoted
+from flamingo_jax.serving.openai.fields import flag, number, whole
 
 _SEEDS = 2**32
 _MOST_STOPS, _LONGEST_STOP = 4, 200  # OpenAI's number; characters
@@ -72,26 +74,38 @@ def read_parameters(body: dict[str, Any], model: str, usual_tokens: int, most_to
     if asked != model:
         raise ApiError(404, f"there is no model {quoted(asked)}, but {model!r}", "model", code="model_not_found")
     options = _options(body)
-    tokens = [_whole(body, name, 1, most_tokens) for name in ("max_completion_tokens", "max_tokens")]
+    tokens = [whole(body, name, 1, most_tokens) for name in ("max_completion_tokens", "max_tokens")]
     if None not in tokens and tokens[0] != tokens[1]:
         raise invalid("max_tokens and max_completion_tokens differ: give one of them", "max_tokens")
-    seed = _whole(body, "seed", -(2**63), 2**63 - 1)
-    temperature, top_p = _number(body, "temperature", 0, 2, 0.0), _number(body, "top_p", 0, 1, 1.0)
+    seed = whole(body, "seed", -(2**63), 2**63 - 1)
+    temperature, top_p = number(body, "temperature", 0, 2, 0.0), number(body, "top_p", 0, 1, 1.0)
     if top_p == 0:  # of no share of the probability, the likeliest token is left
         temperature, top_p = 0.0, 1.0
     try:
         sampling = Sampling(
             max_new_tokens=tokens[0] or tokens[1] or usual_tokens,
             temperature=temperature,
-            top_k=_whole(body, "top_k", 0, 2**31 - 1) or 0,
+            top_k=whole(body, "top_k", 0, 2**31 - 1) or 0,
             top_p=top_p,
             seed=secrets.randbelow(_SEEDS) if seed is None else seed % _SEEDS,
             stops=_stops(body),
         )
     except ConfigError as error:
         raise invalid(str(error)) from None
-    beams = _whole(body, "beams", 1, _MOST_BEAMS) or 1
-    return Parameters(sampling, _flag(body, "stream"), options, beams, _flag(body, "abstain"))
+    beams, abstain = whole(body, "beams", 1, _MOST_BEAMS) or 1, flag(body, "abstain")
+    if beams > 1 or abstain:
+        _check_length(sampling.max_new_tokens, usual_tokens, most_tokens)
+    return Parameters(sampling, flag(body, "stream"), options, beams, abstain)
+
+
+def _check_length(tokens: int, usual: int, most: int) -> None:
+    """Raises ApiError but for a few lengths: searches and samples compile a program for each, and all others wait."""
+    if tokens not in (bucket(tokens), usual, most):
+        raise invalid(
+            f"with beams or abstain, max_tokens is 1, 2, 3, 4, 6, 8, 12, 16, 24, ..., or {most}, and not {tokens}: "
+            f"each length is a program of its own; the next is {min(bucket(tokens), most)}",
+            "max_tokens",
+        )
 
 
 def _refuse_others(body: dict[str, Any]) -> None:
@@ -119,32 +133,7 @@ def _options(body: dict[str, Any]) -> bool:
     for name in options:
         if name not in ("include_usage", "include_obfuscation"):
             raise invalid(f"stream_options has no field {quoted(name)}", "stream_options")
-    return _flag(options, "include_usage")
-
-
-def _flag(body: dict[str, Any], name: str) -> bool:
-    value = body.get(name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise invalid(f"{name} is {quoted(value)}: it is true or false", name)
-
-
-def _whole(body: dict[str, Any], name: str, low: int, high: int) -> int | None:
-    value = body.get(name)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and low <= value <= high):
-        return value
-    raise invalid(f"{name} is {quoted(value)}: it is a whole number from {low} to {high}", name)
-
-
-def _number(body: dict[str, Any], name: str, low: float, high: float, default: float) -> float:
-    value = body.get(name)
-    if value is None:
-        return default
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and low <= value <= high:  # no NaN is
-        return float(value)
-    raise invalid(f"{name} is {quoted(value)}: it is a number from {low} to {high}", name)
+    return flag(options, "include_usage")
 
 
 def _stops(body: dict[str, Any]) -> tuple[str, ...]:

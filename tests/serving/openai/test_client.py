@@ -7,9 +7,11 @@ import pytest
 
 from flamingo_jax.evaluation.confidence.rule import ABSTENTION
 from flamingo_jax.inference.advancing import Sampling
+from flamingo_jax.inference.buckets import bucket
 from flamingo_jax.serving.dialogue.style import DIALOGUE, QUESTIONS
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.config import ServerConfig
+from flamingo_jax.serving.openai.errors import ApiError
 from flamingo_jax.serving.openai.parameters import read_parameters
 from tests.data.samples import clip_bytes, picture_bytes
 from tests.serving.fake_session import FakeSession
@@ -146,6 +148,21 @@ def test_the_likeliest_answer_is_what_no_share_of_the_probability_leaves(given, 
     fields = {"model": MODEL, "temperature": 0.7, "seed": 3, "top_k": 5, "stop": "x", "max_tokens": 9} | given
     sampling = read_parameters(fields, MODEL, usual_tokens=64, most_tokens=512).sampling
     assert sampling == Sampling(9, temperature, top_k=5, top_p=top_p, seed=3, stops=("x",))
+
+
+@pytest.mark.parametrize("more", [{"beams": 2}, {"abstain": True}])
+def test_searches_and_samples_are_of_few_lengths_each_a_program_of_its_own(more):
+    taken = []
+    for tokens in range(1, 301):
+        try:
+            read_parameters({"model": MODEL, "max_tokens": tokens} | more, MODEL, usual_tokens=50, most_tokens=300)
+            taken.append(tokens)
+        except ApiError as error:
+            assert error.param == "max_tokens" and f"and not {tokens}:" in error.message
+            assert error.message.endswith(f"the next is {min(bucket(tokens), 300)}")
+    assert taken == [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 50, 64, 96, 128, 192, 256, 300]
+    assert read_parameters({"model": MODEL} | more, MODEL, 50, 300).sampling.max_new_tokens == 50
+    assert read_parameters({"model": MODEL, "max_tokens": 77, "beams": 1}, MODEL, 50, 300).beams == 1
 
 
 def test_models_are_listed(client):
