@@ -41,7 +41,7 @@ def _lines(engine: Engine, held: int, responses: Mapping[int, int]) -> Iterator[
         "queue_depth": ("Requests that wait.", engine.depth),
         "running": ("Requests that are being answered.", engine.running),
         "held_bytes": ("Bytes of requests that are read or answered.", held),
-        "ready": ("1 if requests are answered at once.", int(not engine.not_ready)),
+        "ready": ("1 if requests are taken and no program is compiled before.", int(not engine.not_ready)),
     }
     if _STATM.exists():
         resident = int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
