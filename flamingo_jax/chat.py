@@ -4,14 +4,12 @@ Serves a page on this machine; with `--terminal` the conversation is in the term
 """
 
 import dataclasses
-import logging
 import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
 
 from absl import flags
 from etils import epath
@@ -20,6 +18,7 @@ from flamingo_jax import command_line
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.parallel import distributed
+from flamingo_jax.serving.address import bind
 from flamingo_jax.serving.dialogue.chat import Chat
 from flamingo_jax.serving.dialogue.opening import chat_of, open_engine
 from flamingo_jax.serving.dialogue.settings import Settings
@@ -48,7 +47,6 @@ flags.DEFINE_bool("abstain", False, "Say that it does not know when unsure; the 
 
 _SETTINGS = ("style", "answer_tokens", "beams", "temperature", "top_p", "seed", "shots", "abstain")
 _OF_PAGE = ("host", "port")
-_MEGABYTE = 1_000_000
 
 
 def main() -> int:
@@ -58,7 +56,7 @@ def main() -> int:
     if values.terminal:
         command_line.refuse_unused("terminal", _OF_PAGE)
     settings = Settings(**{name: getattr(values, name) for name in _SETTINGS})
-    limits = _limits(values.max_file_mb)
+    limits = Limits(bytes=command_line.millions("max_file_mb"))
     if settings.shots and not values.support:
         raise ConfigError("--shots needs --support, the folder of examples")
     serve = None if values.terminal else _page()
@@ -79,9 +77,9 @@ def main() -> int:
     except BaseException as error:
         if engine.close():
             raise
-        _leave(command_line.report(error))
+        command_line.leave(command_line.report(error))
     if not engine.close():
-        _leave(status)
+        command_line.leave(status)
     return status
 
 
@@ -95,27 +93,13 @@ def _on_page(shown, served, chat: Chat, settings: Settings, limits: Limits, name
     return 0
 
 
-def _leave(status: int) -> NoReturn:
-    """Ends the process while a program still runs on the device: Python would wait for its thread, or end under it."""
-    logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-def _limits(megabytes: float) -> Limits:
-    try:
-        return Limits(bytes=int(megabytes * _MEGABYTE))
-    except ValueError as error:
-        raise ConfigError(f"--max_file_mb is {megabytes}: {error}") from error
-
-
 def _page() -> tuple:
-    """What the page needs beyond the core, before the weights, which take long.
+    """What the page needs beyond the core, and whether its address is free, before the weights, which take long.
 
     Raises:
-      ConfigError: it is not installed.
+      ConfigError: it is not installed, or the address cannot be had.
     """
+    bind(flags.FLAGS.host, flags.FLAGS.port).close()
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read as it is imported
     try:
         from flamingo_jax.serving.web.page import Shown

@@ -1,10 +1,12 @@
 """What the entry points share: their flags, and errors that end in one line."""
 
 import logging
+import math
 import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from typing import NoReturn
 
 import absl.logging
 from absl import app, flags
@@ -61,6 +63,18 @@ def refuse_unused(given: str, others: Iterable[str]) -> None:
             raise ConfigError(f"--{name} does nothing with --{given}; leave it out")
 
 
+def millions(flag: str) -> int:
+    """The bytes or pixels that a flag gives in millions.
+
+    Raises:
+      ConfigError: it is no positive number.
+    """
+    value = flags.FLAGS[flag].value
+    if not 0 < value < math.inf:
+        raise ConfigError(f"--{flag} must be a positive number, got {value}")
+    return math.ceil(value * 1_000_000)
+
+
 class _Console(logging.Handler):
     """Plain lines on stderr, above a progress bar if there is one."""
 
@@ -115,6 +129,14 @@ def _quiet_absent_tpu() -> None:
         for name, value in compiler_environment().items():
             if name.startswith("TPU_"):
                 os.environ.setdefault(name, value)
+
+
+def leave(status: int) -> NoReturn:
+    """Ends the process though a thread still waits for the device: Python would wait for it, or end under it."""
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def report(error: BaseException) -> int:

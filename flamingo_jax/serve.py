@@ -6,9 +6,6 @@ end it: what is being answered is finished first, as far as `--drain` allows, an
 """
 
 import dataclasses
-import logging
-import math
-import os
 import sys
 
 from absl import flags
@@ -18,6 +15,7 @@ from flamingo_jax import command_line
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.parallel import distributed
+from flamingo_jax.serving.address import bind, is_loopback
 from flamingo_jax.serving.dialogue.prompt import STYLES, find_style
 from flamingo_jax.serving.engine.abstention import open_rule
 from flamingo_jax.serving.engine.config import EngineConfig
@@ -27,7 +25,7 @@ from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.first_prompts import first_prompts
 from flamingo_jax.serving.openai.keys import read_keys
-from flamingo_jax.serving.openai.listening import bind, loopback, serve
+from flamingo_jax.serving.openai.listening import serve
 from flamingo_jax.serving.openai.messages import MessageLimits
 from flamingo_jax.serving.uploads import Limits
 
@@ -73,10 +71,7 @@ def main() -> None:
         engine = Engine(session, limits, open_rule(workdir, session), warming)
         ended = serve(make_app(engine, config), engine, bound, values.drain)
     if not ended:
-        # A program still runs on the device. Python would wait for its thread, or end under it.
-        logging.shutdown()
-        sys.stderr.flush()
-        os._exit(0)
+        command_line.leave(0)
 
 
 def _config(workdir: epath.Path) -> ServerConfig:
@@ -95,12 +90,12 @@ def _config(workdir: epath.Path) -> ServerConfig:
         window_tokens=values.window or _WINDOW_UNKNOWN,
         usual_tokens=values.max_tokens,
         most_tokens=values.most_tokens,
-        body_bytes=_millions("max_body_mb"),
-        messages=MessageLimits(media=values.max_images, pixels=_millions("max_megapixels")),
-        uploads=Limits(bytes=_millions("max_file_mb")),
+        body_bytes=command_line.millions("max_body_mb"),
+        messages=MessageLimits(media=values.max_images, pixels=command_line.millions("max_megapixels")),
+        uploads=Limits(bytes=command_line.millions("max_file_mb")),
         allow_remote_urls=values.allow_remote_urls,
         keys=keys,
-        hosts=(values.host, *_LOOPBACK_NAMES) if loopback(values.host) and not keys else (),
+        hosts=(values.host, *_LOOPBACK_NAMES) if is_loopback(values.host) and not keys else (),
     )
 
 
@@ -113,14 +108,6 @@ def _of_session(config: ServerConfig, session: Session) -> ServerConfig:
     window = flags.FLAGS.window or session.model.config.language.max_length
     uploads = dataclasses.replace(config.uploads, pixels=session.pixels.max_pixels)
     return dataclasses.replace(config, window_tokens=window, uploads=uploads)
-
-
-def _millions(flag: str) -> int:
-    """The bytes or pixels that a flag gives in millions."""
-    value = flags.FLAGS[flag].value
-    if not 0 < value < math.inf:
-        raise ConfigError(f"--{flag} must be a positive number, got {value}")
-    return math.ceil(value * 1_000_000)
 
 
 if __name__ == "__main__":

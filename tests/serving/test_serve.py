@@ -8,10 +8,10 @@ from absl import flags
 from absl.testing import flagsaver
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.serving.address import is_loopback
 from flamingo_jax.serving.dialogue.style import STYLES
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.first_prompts import first_prompts
-from flamingo_jax.serving.openai.listening import loopback
 from flamingo_jax.serving.uploads import check_upload
 from tests import entry_points
 from tests.serving.fake_session import FakeSession
@@ -85,7 +85,7 @@ def test_flags_are_a_server(started, tmp_path):
 def test_only_this_machine_is_served_unless_it_is_told_otherwise(started, tmp_path):
     anywhere = (f"--workdir={tmp_path}", "--port=0")
     config, (_, _, host, _, _) = started(*anywhere, "--model_name=mine", "--window=65")
-    assert loopback(host) and flags.FLAGS["port"].default == 8000 and not config.allow_remote_urls
+    assert is_loopback(host) and flags.FLAGS["port"].default == 8000 and not config.allow_remote_urls
     assert (config.model, config.window_tokens, config.keys) == ("mine", 65, ())
     assert config.hosts == ("127.0.0.1", "localhost", "127.0.0.1", "[::1]")
     assert started(*anywhere, "--host=0.0.0.0")[0].hosts == ()
@@ -99,9 +99,17 @@ def test_what_the_server_warms_up_with_can_be_asked(style):
     assert all(check_upload("a", medium.encoded) for _, media in prompts for medium in media)
 
 
-@pytest.mark.parametrize("host, nearby", [("::1", True), ("localhost", True), ("0.0.0.0", False), ("::", False)])
+@pytest.mark.parametrize(
+    "host, nearby",
+    [
+        ("::1", True),
+        ("localhost", True),
+        ("127.8.0.1", True),
+        *(("0.0.0.0", False), ("::", False), ("10.1.2.3", False), ("example.org", False)),
+    ],
+)
 def test_loopback(host, nearby):
-    assert loopback(host) == nearby
+    assert is_loopback(host) == nearby
 
 
 @pytest.mark.parametrize(

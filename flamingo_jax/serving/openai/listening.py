@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ipaddress
 import logging
 import signal
 import socket
@@ -11,7 +10,6 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.engine.engine import Engine
 
 _logger = logging.getLogger(__name__)
@@ -28,43 +26,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-def loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket with that address, so that nobody else takes it. It refuses connections until `serve` listens.
-
-    Args:
-      port: 0: any that is free.
-
-    Raises:
-      ConfigError: the address cannot be had.
-    """
-    bound = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # not of a server that has just ended
-        bound.bind((host, port))
-    except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none
-        bound.close()
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--host={host} --port={port} cannot be listened at: {reason}") from error
-    if not loopback(host):
-        _logger.warning("listening at %s: others than this machine can reach the server", host)
-    return bound
-
-
 def serve(app: ASGIApp, engine: Engine, bound: socket.socket, drain_s: float) -> bool:
     """Listens until SIGTERM or SIGINT; then takes nothing new and finishes what is left, within `drain_s` seconds.
 
     What is left after that fails with a reason. A second signal ends the wait.
 
     Args:
-      bound: see `bind`.
+      bound: see `address.bind`.
 
     Returns:
       Whether the engine has ended, see `Engine.close`.

@@ -10,11 +10,11 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.serving.address import is_loopback
 from flamingo_jax.serving.dialogue import files
 from flamingo_jax.serving.dialogue.chat import Chat
 from flamingo_jax.serving.uploads import Limits
 from flamingo_jax.serving.web.gate import Gate
-from flamingo_jax.serving.web.loopback import is_loopback
 from flamingo_jax.serving.web.page import Shown, build
 from flamingo_jax.serving.web.style import CSS
 from flamingo_jax.serving.web.visitors import Visitors

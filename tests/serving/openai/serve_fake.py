@@ -3,11 +3,12 @@
 import logging
 import sys
 
+from flamingo_jax.serving.address import bind
 from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
-from flamingo_jax.serving.openai.listening import bind, serve
+from flamingo_jax.serving.openai.listening import serve
 from tests.serving.fake_session import FakeSession
 from tests.serving.openai.running import MODEL
 

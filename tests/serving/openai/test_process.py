@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.server_load import load
 from flamingo_jax.config import ConfigError
-from flamingo_jax.serving.openai.listening import bind
+from flamingo_jax.serving.address import bind
 from tests.serving.openai.running import MODEL, asking, begin, post
 
 ROOT = Path(__file__).parents[3]

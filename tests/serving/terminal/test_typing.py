@@ -61,7 +61,8 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
         (["--terminal", "--port=3"], "--port does nothing with --terminal"),
         pytest.param(["--beams=2", "--temperature=1"], "beam search draws nothing", marks=pytest.mark.slow),
         pytest.param(["--shots=2"], "--shots needs --support", marks=pytest.mark.slow),
-        pytest.param(["--max_file_mb=0"], "--max_file_mb is 0", marks=pytest.mark.slow),
+        pytest.param(["--max_file_mb=0"], "--max_file_mb must be a positive number", marks=pytest.mark.slow),
+        (["--host=192.0.2.1"], "--host=192.0.2.1 --port=7860 cannot be listened at"),
         (["--terminal"], "no config.json"),
     ],
 )

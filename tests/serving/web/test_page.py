@@ -15,7 +15,6 @@ import httpx
 from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.uploads import DEFAULT
-from flamingo_jax.serving.web.loopback import is_loopback
 from flamingo_jax.serving.web.page import Shown
 from flamingo_jax.serving.web.serve import served
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
@@ -283,13 +282,6 @@ def test_a_port_that_is_taken_is_an_error():
         page = served(fake_chat(FakeEngine()), shown_page, "127.0.0.1", port, DEFAULT)
         with pytest.raises(ConfigError, match="cannot listen"), page:
             pass
-
-
-def test_loopback_is_told_from_other_addresses():
-    assert [is_loopback(host) for host in ("127.0.0.1", "::1", "localhost", "0.0.0.0", "10.1.2.3", "example.org")] == [
-        *(True, True, True),
-        *(False, False, False),
-    ]
 
 
 def test_more_examples_than_there_are_cannot_be_begun_with():
