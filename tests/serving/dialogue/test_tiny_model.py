@@ -14,9 +14,10 @@ pytestmark = pytest.mark.slow
 
 
 def _run(*command: str, given: str = "") -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", *command], input=given, capture_output=True, text=True, timeout=500, check=False
-    )
+    program = [sys.executable, "-m", *command]
+    done = subprocess.run(program, input=given.encode(), capture_output=True, timeout=500, check=False)
+    # Decoded here: as text, carriage returns that the model writes would be ends of lines.
+    return subprocess.CompletedProcess(program, done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def test_a_conversation_is_held_saved_and_asked_again(tiny_config, tmp_path):
