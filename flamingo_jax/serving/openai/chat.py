@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
-from anyio import CapacityLimiter, to_thread
+from anyio import CapacityLimiter, create_task_group, to_thread
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
@@ -75,14 +75,27 @@ class Chat:
         return await to_thread.run_sync(asking.read, body, self._config, limiter=self._readers)
 
     async def _fetch(self, remote: Mapping[str, Reference], share: Share) -> dict[str, bytes]:
-        async def one(url: str, reference: Reference) -> bytes:
+        """What all addresses have. Where one fails, those under way end with their next part, and no other begins."""
+        fetched = {}
+
+        async def one(url: str, reference: Reference) -> None:
             limits = self._config.uploads.bytes, self._config.fetch_s
             try:
-                return await to_thread.run_sync(fetch, url, *limits, share.take, limiter=self._fetchers)
+                fetched[url] = await to_thread.run_sync(fetch, url, *limits, share.take, limiter=self._fetchers)
             except FetchError as error:
+                share.close()
                 raise invalid(f"{reference.where}: {error}", reference.where, code="invalid_image_url") from None
+            except ApiError:
+                share.close()
+                raise
 
-        return dict(zip(remote, await asyncio.gather(*(one(*item) for item in remote.items())), strict=True))
+        try:
+            async with create_task_group() as group:
+                for url, reference in remote.items():
+                    group.start_soon(one, url, reference)
+        except BaseExceptionGroup as failed_ones:
+            raise failed_ones.exceptions[0] from None
+        return fetched
 
     async def _whole(self, ticket: Ticket, completion: Completion, send: Send) -> None:
         text = ""

@@ -136,7 +136,7 @@ def _open(scheme: str, host: str, port: int, end: float) -> socket.socket:
 
 
 def _read(answer: http.client.HTTPResponse, most: int, end: float, take: Callable[[int], None]) -> bytes:
-    parts, size = [], 0
+    parts, size, claimed = [], 0, answer.length
     while part := answer.read1(_PART):
         size += len(part)
         if size > most:
@@ -147,6 +147,8 @@ def _read(answer: http.client.HTTPResponse, most: int, end: float, take: Callabl
             break
     if time.monotonic() >= end:  # also where it was cut off then
         raise TimeoutError
+    if claimed not in (None, size):
+        raise http.client.IncompleteRead(b"")
     return b"".join(parts)
 
 

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from flamingo_jax.serving.engine.engine import Engine
+from flamingo_jax.serving.openai import chat as chat_module
 from flamingo_jax.serving.openai import remote
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.remote import FetchError, fetch, public
@@ -215,6 +216,21 @@ def test_the_time_of_a_fetch_is_limited_in_every_phase(here_is_public, monkeypat
             thread.join(5)
 
 
+def test_a_part_of_a_file_is_not_taken_for_all_of_it(here_is_public):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            with listening.accept()[0] as peer:
+                peer.recv(1000)
+                peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" + bytes(300))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with pytest.raises(FetchError, match="cannot be reached"):
+            fetch(f"http://127.0.0.1:{listening.getsockname()[1]}/", 10_000, 5)
+        thread.join(5)
+
+
 def test_the_server_fetches_only_where_that_is_allowed(web, here_is_public):
     asked = asking([picture_part(f"{web}/picture")])
     with running(Engine(FakeSession())) as port:
@@ -240,6 +256,28 @@ def test_what_is_fetched_counts_as_held_until_the_answer_ends(web, here_is_publi
         session.gate.set()
         assert received(waits)[0] == 200
         assert held(port) == 0
+
+
+def test_a_request_that_is_refused_fetches_nothing_more(here_is_public, monkeypatch):
+    begun, ended = [], []
+
+    def one(url, most, seconds, take):
+        begun.append(url)
+        if url.endswith("bad"):
+            raise FetchError("the address answers with status 404")
+        try:
+            for _ in range(200):
+                time.sleep(0.02)
+                take(1)
+        finally:
+            ended.append(url)
+
+    monkeypatch.setattr(chat_module, "fetch", one)
+    with running(Engine(FakeSession()), ServerConfig(MODEL, allow_remote_urls=True)) as port:
+        addresses = ["http://127.0.0.1/bad", *(f"http://127.0.0.1/{place}" for place in range(30))]
+        status, body, _ = post(port, asking([picture_part(address) for address in addresses]))
+        assert (status, body["error"]["code"]) == (400, "invalid_image_url") and "404" in body["error"]["message"]
+        assert len(begun) <= 20 and len(ended) == len(begun) - 1 and held(port) == 0
 
 
 def test_what_is_fetched_is_limited_for_all_requests_together(web, here_is_public):
