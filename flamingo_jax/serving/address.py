@@ -20,7 +20,7 @@ def is_loopback(host: str) -> bool:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A socket with that address, so that nobody else takes it. It refuses connections until it listens.
+    """A socket with that address, at which nobody listens. It refuses connections until `listen`.
 
     The log warns if others than this machine will reach it.
 
@@ -36,8 +36,24 @@ def bind(host: str, port: int) -> socket.socket:
         bound.bind((host, port))
     except (OSError, UnicodeError) as error:  # UnicodeError: a name that is none
         bound.close()
-        reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"--host={host} --port={port} cannot be listened at: {reason}") from error
+        raise _refused(host, port, error) from error
     if not is_loopback(host):
         _logger.warning("listening at %s: others than this machine can reach the server", host)
     return bound
+
+
+def listen(bound: socket.socket, backlog: int) -> None:
+    """Takes connections from now on.
+
+    Raises:
+      ConfigError: another process has begun to listen at the address since it was bound.
+    """
+    try:
+        bound.listen(backlog)
+    except OSError as error:
+        raise _refused(*bound.getsockname()[:2], error) from error
+
+
+def _refused(host: str, port: int, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or error
+    return ConfigError(f"--host={host} --port={port} cannot be listened at: {reason}")

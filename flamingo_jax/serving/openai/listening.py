@@ -10,12 +10,14 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from flamingo_jax.serving.address import listen
 from flamingo_jax.serving.engine.engine import Engine
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _BACKLOG = 2048  # connections that are not accepted yet
 _TO_SAY_SO = 5.0  # seconds that responses may take which say that the server ends
+_IN_A_HURRY = 1.0  # the same after a second signal
 
 
 class _Server(uvicorn.Server):
@@ -38,9 +40,9 @@ def serve(app: ASGIApp, engine: Engine, bound: socket.socket, drain_s: float) ->
       Whether the engine has ended, see `Engine.close`.
 
     Raises:
-      OSError: another process listens at the address by now.
+      ConfigError: another process listens at the address by now.
     """
-    bound.listen(_BACKLOG)
+    listen(bound, _BACKLOG)
     return asyncio.run(_serve(app, engine, bound, drain_s))
 
 
@@ -77,7 +79,11 @@ async def _serve(app: ASGIApp, engine: Engine, listening: socket.socket, drain_s
     await asyncio.wait({closing, hurry}, return_when=asyncio.FIRST_COMPLETED)
     if not closing.done():
         await asyncio.to_thread(engine.close)
-    await serving
+    await asyncio.wait({serving, hurry}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({serving}, timeout=_IN_A_HURRY)
+    serving.cancel()  # nothing, unless a client is waited for
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving
     hurry.cancel()
     end.cancel()
     return await closing

@@ -10,13 +10,14 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from benchmarks.server_load import load
 from flamingo_jax.config import ConfigError
-from flamingo_jax.serving.address import bind
+from flamingo_jax.serving.address import bind, listen
 from tests.serving.openai.running import MODEL, asking, begin, post
 
 ROOT = Path(__file__).parents[3]
@@ -83,12 +84,30 @@ def test_a_signal_ends_the_server_when_answers_are_finished_or_failed():
 def test_a_second_signal_ends_the_wait(seconds_a_step, status):
     with process(seconds_a_step, drain=60) as (started, port):
         connection = begin(port, asking("word " * 400, max_tokens=400))
-        time.sleep(0.5)
+        _until_running(port)
         for _ in range(2):
             started.send_signal(signal.SIGINT)
             time.sleep(0.2)
         assert started.wait(30) == status  # half of the time to finish in
         connection.close()
+
+
+def test_a_second_signal_ends_the_wait_for_a_client_that_still_sends():
+    with process(0.1, drain=60) as (started, port), socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
+        client.sendall(b"Content-Length: 900\r\n\r\n{")
+        time.sleep(0.5)
+        for _ in range(2):
+            started.send_signal(signal.SIGINT)
+            time.sleep(0.2)
+        assert started.wait(15) == 0  # half of the time that a body may take
+
+
+def _until_running(port: int) -> None:
+    end = time.monotonic() + 20
+    while b"flamingo_running 1" not in urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(
@@ -108,10 +127,12 @@ def test_a_port_that_is_taken_is_told_before_the_model_loads(tmp_path, flag, rea
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_an_address_is_held_and_refuses_connections_until_the_server_listens():
-    with bind("127.0.0.1", 0) as bound:
+def test_an_address_refuses_connections_until_one_server_listens():
+    with bind("127.0.0.1", 0) as bound, bind(*bound.getsockname()) as late:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(bound.getsockname(), timeout=5)
-        bound.listen()
+        listen(bound, 1)
         with pytest.raises(ConfigError, match="Address already in use"):
             bind(*bound.getsockname())
+        with pytest.raises(ConfigError, match=r"--host=127\.0\.0\.1 --port=\d+ cannot be listened at"):
+            listen(late, 1)
