@@ -30,7 +30,8 @@ class Talk:
         self._chat = chat
         self._lock = threading.Lock()
         self._asking: Asking | None = None
-        self._closed = False
+        self._closed = self._stopped = False
+        self._before = 0, 0  # dropped and tokens, while there is a question
         self._begin(Saved(Conversation(), ()))
 
     def _begin(self, saved: Saved) -> None:
@@ -48,31 +49,19 @@ class Talk:
         Raises:
           ChatError: there will be no answer; the message says why.
         """
-        asked = self._submit(text, media, settings)
+        asking, asked = self._submit(text, media, settings)
+        failed = False
         try:
             yield ""
-            yield from self._asking
+            yield from asking
         except ChatError:
-            with self._lock:
-                self.conversation = self.conversation.withdrawn()
+            failed = True
             raise
         finally:
-            asking, self._asking = self._asking, None
             asking.stop()
-            self._end(asking, asked)
+            self._end(asking, asked, failed)
 
-    def _end(self, asking: Asking, asked: Asked) -> None:
-        """Keeps an answer as far as it goes."""
-        with self._lock:
-            if asking.finish == STOPPED and not asking.text:
-                self.conversation = self.conversation.withdrawn()  # no answer at all would mislead the next one
-            if self.conversation.waits:
-                abstained = asking.done is not None and asking.done.abstained
-                self.conversation = self.conversation.answered(asking.text)
-                self.asked += (dataclasses.replace(asked, finish=asking.finish, abstained=abstained),)
-                self.done += (asking.done,)
-
-    def _submit(self, text: str, media: Sequence[Image | Video], settings: Settings) -> Asked:
+    def _submit(self, text: str, media: Sequence[Image | Video], settings: Settings) -> tuple[Asking, Asked]:
         with self._lock:
             if self._closed or self.conversation.waits:
                 raise ChatError("wait for the answer, or stop it, before you ask again")
@@ -85,13 +74,39 @@ class Talk:
                 conversation = self.conversation.asked(text, tuple(media))
             except ValueError as error:
                 raise ChatError(str(error)) from error
-            self._asking, asked = self._chat.ask(conversation, settings)
-            self.conversation, self.dropped = conversation, asked.dropped
-            self.tokens = self._asking.rendered.tokens
-            return asked
+            self.conversation, self._stopped = conversation, False
+            self._before = self.dropped, self.tokens
+        try:
+            asking, asked = self._chat.ask(conversation, settings)  # may wait for the device, so without the lock
+        except BaseException:
+            with self._lock:
+                self._withdraw()
+            raise
+        with self._lock:
+            self._asking, self.dropped, self.tokens = asking, asked.dropped, asking.rendered.tokens
+            if self._closed or self._stopped:
+                asking.stop()
+        return asking, asked
+
+    def _end(self, asking: Asking, asked: Asked, failed: bool) -> None:
+        """Keeps an answer as far as it goes."""
+        with self._lock:
+            self._asking = None
+            if failed or (asking.finish == STOPPED and not asking.text):  # no answer at all would mislead the next one
+                self._withdraw()
+                return
+            abstained = asking.done is not None and asking.done.abstained
+            self.conversation = self.conversation.answered(asking.text)
+            self.asked += (dataclasses.replace(asked, finish=asking.finish, abstained=abstained),)
+            self.done += (asking.done,)
+
+    def _withdraw(self) -> None:
+        self.conversation = self.conversation.withdrawn()
+        self.dropped, self.tokens = self._before
 
     def stop(self) -> None:
         """Ends the answer on its way, if there is one; what there is of it stays."""
+        self._stopped = True  # for one that is about to be asked for
         asking = self._asking
         if asking is not None:
             asking.stop()

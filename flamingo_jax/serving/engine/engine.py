@@ -130,6 +130,8 @@ class Engine:
     def close(self, within: float = 0.0) -> bool:
         """Takes nothing more, finishes what is left as far as it can `within` so many seconds, and fails the rest.
 
+        What `run` was given is finished too, but has no more than the seconds in which the thread may end.
+
         Another thread may call it again: whichever ends first ends the wait of both.
 
         Returns:

@@ -1,5 +1,9 @@
 """A conversation with an engine that follows a script."""
 
+import threading
+import time
+import types
+
 import pytest
 
 from flamingo_jax.config import ConfigError
@@ -62,12 +66,48 @@ def test_whoever_reads_no_further_cancels_the_request():
 
 
 def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind():
-    engine = FakeEngine(lambda request: "", pause=0.5)
+    engine = FakeEngine(lambda request: "", pause=5)
     talk = Talk(fake_chat(engine))
     for _ in talk.ask("What?", (CAT,), SHORT):
         talk.stop()
     assert talk.conversation.turns == () and talk.asked == () and talk.done == ()
     assert engine.ended[0].kind == CANCELLED
+
+
+def test_what_waits_for_the_device_holds_nobody_up():
+    """The examples of a question are compared on the device, which may be busy with another's answer for long."""
+    engine, busy = FakeEngine(lambda request: "", pause=5), threading.Event()
+    support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
+    engine.run = lambda errand: (busy.wait(20), errand())[1]
+    talk = Talk(fake_chat(engine, support=support))
+    settings = Settings(style="questions", shots=1)
+    asking = threading.Thread(target=lambda: list(talk.ask("What?", (CAT,), settings)))
+    asking.start()
+    while not talk.conversation.waits:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    assert talk.saved.conversation.turns == ()
+    with pytest.raises(ChatError, match="wait for the answer"):
+        talk.begin()
+    talk.close()
+    assert time.monotonic() - begun < 5
+    busy.set()
+    asking.join(10)
+    assert talk.conversation.turns == () and [event.kind for event in engine.ended] == [CANCELLED]
+
+
+def test_a_question_that_fails_leaves_what_the_model_saw_before():
+    engine = FakeEngine()
+    talk = Talk(fake_chat(engine, tokens=150))
+    list(talk.ask("What?", (), SHORT))
+    seen = talk.dropped, talk.tokens
+    engine.failure = Failed("the model broke", ERROR)
+    with pytest.raises(ChatError):
+        list(talk.ask("And? " * 5, (), SHORT))
+    assert (talk.dropped, talk.tokens) == seen
+    engine.failure = None
+    list(talk.ask("And? " * 5, (), SHORT))
+    assert talk.dropped > seen[0]
 
 
 def test_closing_ends_the_answer_and_lets_nothing_be_asked():
