@@ -4,7 +4,7 @@ import base64
 import binascii
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from etils import epath
@@ -14,12 +14,14 @@ from flamingo_jax.data.document import Image, Video
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
-from flamingo_jax.serving.uploads import Limits, check_upload
+from flamingo_jax.serving.uploads import Limits, UploadError, check_upload, picture_pixels
 
 FORMAT, VERSION = "flamingo_jax conversation", 1
 LARGEST = 96 * 2**20
 """Bytes of a file; about 70 MB of media, which take a third more as text."""
 _KINDS = {"image": Image, "video": Video}
+_MOST_PIXELS = 1_000_000_000  # of all pictures of a file; seconds of decoding
+_Check = Callable[[str, bytes], Image | Video]
 _OWN = Limits(bytes=LARGEST)  # what a user has saved may be read, whatever its media were allowed to have then
 
 
@@ -129,10 +131,13 @@ def from_json(content: bytes, name: str, limits: Limits = _OWN) -> Saved:
     if record.get("version") != VERSION:
         raise ConfigError(f"{name} is of version {record.get('version')!r}, and this program reads {VERSION}")
     try:
-        examples = [_read_turn(each, limits) for each in record["examples"]]
-        turns = tuple(_read_turn(each, limits) for each in record["turns"])
+        check = _checker(limits)
+        examples = [_read_turn(each, check) for each in record["examples"]]
+        turns = tuple(_read_turn(each, check) for each in record["turns"])
         asked = tuple(_read_asked(each["asked"], examples) for each in record["turns"])
         return Saved(Conversation(turns), asked)
+    except UploadError as error:
+        raise ConfigError(f"{name}: {error}") from error
     except (KeyError, IndexError, TypeError, ValueError) as error:
         raise ConfigError(f"{name} is damaged: {type(error).__name__}: {str(error)[:200]}") from error
 
@@ -147,17 +152,31 @@ def _medium(medium: Image | Video) -> dict[str, Any]:
     return {"kind": kind, "source": medium.source, **span, "data": base64.b64encode(medium.encoded).decode()}
 
 
-def _read_turn(record: Mapping[str, Any], limits: Limits) -> Turn:
-    media = tuple(_read_medium(each, limits) for each in record["media"])
+def _checker(limits: Limits) -> _Check:
+    """`check_upload` for media of which whoever made the file may have put any number there."""
+    left = _MOST_PIXELS
+
+    def check(name: str, encoded: bytes) -> Image | Video:
+        nonlocal left
+        left -= picture_pixels(encoded)
+        if left < 0:
+            raise UploadError(f"its pictures have more than {_MOST_PIXELS:,} pixels together, which are not decoded")
+        return check_upload(name, encoded, limits)
+
+    return check
+
+
+def _read_turn(record: Mapping[str, Any], check: _Check) -> Turn:
+    media = tuple(_read_medium(each, check) for each in record["media"])
     return Turn(_text(record["text"]), media, _text(record["answer"]))
 
 
-def _read_medium(record: Mapping[str, Any], limits: Limits) -> Image | Video:
+def _read_medium(record: Mapping[str, Any], check: _Check) -> Image | Video:
     try:
         encoded = base64.b64decode(_text(record["data"]), validate=True)
     except binascii.Error as error:
         raise ValueError(f"data of a medium is no base64: {error}") from error
-    medium = check_upload(_text(record["source"]), encoded, limits)  # whoever made the file may have put anything there
+    medium = check(_text(record["source"]), encoded)
     if not isinstance(medium, _KINDS[record["kind"]]):
         raise ValueError(f"{medium.source} is called {record['kind']!r}, and is none")
     if isinstance(medium, Video) and record.get("span"):

@@ -60,10 +60,10 @@ class Handlers:
         try:
             settings = _settings(style, answer_tokens, beams, temperature, top_p, seed, shots, abstain)
             answer = talk.ask(text, [receive(path, self._limits) for path in paths], settings)
-            composer = gr.update(value={"text": "", "files": []}, **_WRITING)
+            next(answer)
+            yield self._view(talk, gr.update(value={"text": "", "files": []}, **_WRITING), live=answer_so_far(""))
             for so_far in answer:
-                yield self._view(talk, composer, live=answer_so_far(so_far))
-                composer = gr.skip()  # the user may write on
+                yield gr.skip(), gr.skip(), answer_so_far(so_far), gr.skip(), gr.skip()  # the user may write on
         except (ChatError, ConfigError, UploadError) as error:
             yield self._view(talk, kept, problem=str(error))
             return

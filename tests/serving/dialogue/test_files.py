@@ -100,11 +100,14 @@ def test_files_that_are_too_large_are_neither_read_nor_written(tmp_path, monkeyp
     assert path.read_bytes() == before
 
 
-def test_media_of_files_have_limits(tmp_path):
+def test_media_of_files_have_limits(tmp_path, monkeypatch):
     path = epath.Path(tmp_path) / "talk.json"
     files.save(path, SAVED)
-    with pytest.raises(ConfigError, match="at most 50 are taken"):
+    with pytest.raises(ConfigError, match=r"talk.json: \S+ has \d+ bytes: at most 50 are taken"):
         files.load(path, Limits(bytes=50))
+    monkeypatch.setattr(files, "_MOST_PIXELS", 100)
+    with pytest.raises(ConfigError, match=r"talk.json: its pictures have more than 100 pixels together"):
+        files.load(path)
 
 
 def _saved(say) -> Saved:
