@@ -40,6 +40,7 @@ def run(folder, **changed):
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.slow
 def test_the_report_is_written_by_several_processes(places):
     done = run(places, processes=2)
     assert done.returncode == 0, done.stderr

@@ -157,6 +157,7 @@ def test_openflamingo_in_and_out(tmp_path, openflamingo):
     assert (tmp_path / "again/config.json").read_text() == (tmp_path / "native/config.json").read_text()
 
 
+@pytest.mark.slow
 def test_openflamingo_of_a_run_that_trained_its_language_model(tmp_path, openflamingo, tiny_config):
     """What was trained and has no place in the format is said to be lost; what was frozen, not."""
     sides = {part: str(openflamingo[part]) for part in ("language", "vision")}

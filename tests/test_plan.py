@@ -42,6 +42,7 @@ def plan(gin_file: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 
 @needs_libtpu
+@pytest.mark.slow
 def test_the_tiny_run_from_end_to_end(gin_file):
     done = plan(gin_file, "--topology=v5e:2x2", "--json")
     assert done.returncode == 0, done.stderr

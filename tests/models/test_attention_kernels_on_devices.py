@@ -22,12 +22,14 @@ def report() -> dict:
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_devices_together_find_what_one_finds(report):
     for kernel in ("flash", "splash"):
         for name, off in report["difference"][kernel].items():
             assert off < 2e-5, (kernel, name)
 
 
+@pytest.mark.slow
 def test_kernels_and_their_gradients_compile_for_tpus(report):
     if not report["compiled"]:
         pytest.skip("libtpu is not installed")

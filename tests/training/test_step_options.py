@@ -126,7 +126,8 @@ def compiled(layers: int, **changes) -> tuple[jax.stages.Compiled, Flamingo]:
     return step.lower(state, frozen, {"m3w": BATCHES["m3w"]}).compile(), model
 
 
-@pytest.mark.parametrize("changes", [{}, pytest.param({"unroll": True}, marks=pytest.mark.slow)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [{}, {"unroll": True}], ids=str)
 def test_the_program_does_not_grow_with_depth(changes):
     few, many = (len(compiled(layers, **changes)[0].as_text()) for layers in (FEW, MANY))
     assert many < 1.05 * few

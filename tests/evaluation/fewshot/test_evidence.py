@@ -37,6 +37,7 @@ def asked(session, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_written_answers_have_the_evidence_of_their_prompts(session, asked):
     """Likelihood and gain are those of the answer asked about by itself; every signal is in its range."""
     benchmark = find("answerability")
@@ -55,6 +56,7 @@ def test_written_answers_have_the_evidence_of_their_prompts(session, asked):
         assert row["kind"] == query.details["kind"]
 
 
+@pytest.mark.slow
 def test_asked_again_the_evidence_is_the_same(session, asked, tmp_path):
     """Byte for byte: samples depend on the question alone."""
     rows = asked / "out" / "rows" / "random-2-0.jsonl"
@@ -65,6 +67,7 @@ def test_asked_again_the_evidence_is_the_same(session, asked, tmp_path):
     assert (output / "rows" / "random-2-0.jsonl").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_evidence_is_one_of_the_settings(session, asked):
     benchmark = find("answerability")
     split = open_to_ask(benchmark, asked / "drawn", CONFIG)

@@ -39,6 +39,7 @@ def alone(tiny_gin, tmp_path_factory):
     return workdir
 
 
+@pytest.mark.slow
 def test_its_figures_are_those_of_the_checkpoint(tiny_gin, alone, tmp_path):
     (_, first), (step, last) = figures(alone)
     names = ["eval/embedded_web_questions/0_shots", "eval/embedded_web_questions/2_shots"]
