@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flamingo_jax.evaluation.columns import aligned
+
 _HEAD = ("with pictures (95%)", "blind (95%)", "seeing adds (95%)")
 _NONE = "-"
 
@@ -19,12 +21,7 @@ def table(title: str, found: Sequence[Mapping[str, Any]]) -> str:
         rows = [(f"{title}, {each['shots']} shots{of}", *_HEAD)]
         for one in each["figures"]:
             rows.append((one["name"], _told(one["seeing"]), _told(one["blind"]), _told(one["difference"], signed=True)))
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        blocks.append(
-            "\n".join(
-                "  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in rows
-            )
-        )
+        blocks.append("\n".join(aligned(rows)))
     return "\n\n".join(blocks)
 
 

@@ -37,8 +37,8 @@ def table(
     few_shot = [one for one in known if one.values]
     lines += [[_name(one, marks), *_cells(one, shots)] for one, marks in _marked(few_shot, known)]
     fixed = _marked([one for one in known if not one.values], known)
-    text = [title, *_aligned([columns, *lines])]
-    text += ["", *_aligned([[_name(one, marks), f"{one.fixed:.1f}"] for one, marks in fixed])] if fixed else []
+    text = [title, *aligned([columns, *lines])]
+    text += ["", *aligned([[_name(one, marks), f"{one.fixed:.1f}"] for one, marks in fixed])] if fixed else []
     if not known:
         text.append("nothing published is known of this benchmark")
     return "\n".join([*text, *_footnotes(known)])
@@ -93,8 +93,3 @@ def _sources(known: Sequence[Published]) -> list[str]:
 
 def _notes(known: Sequence[Published]) -> list[str]:
     return list(dict.fromkeys(one.note for one in known if one.note))
-
-
-def _aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
-    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in lines]

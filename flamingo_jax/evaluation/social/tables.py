@@ -1,6 +1,6 @@
 """The table of an attribute, as the page and the terminal show it: one's own figures beside the paper's."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from flamingo_jax.html.figures import signed
@@ -38,12 +38,6 @@ def rows(found: Mapping[str, Any], overall: float, count: int) -> tuple[list[str
         lines.append(["  95% interval", "", _interval(pair), *("" for _ in printed)])
         lines.append(["  p", "", _p(pair["p"]), *(_p(one["p"]) for one in printed)])
     return header, lines
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of text: the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join([name.ljust(widths[0]), *map(str.rjust, cells, widths[1:])]).rstrip() for name, *cells in lines]
 
 
 def _figure(value: float) -> str:

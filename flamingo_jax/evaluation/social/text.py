@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from flamingo_jax.evaluation.social.tables import aligned, rows
+from flamingo_jax.evaluation.columns import aligned
+from flamingo_jax.evaluation.social.tables import rows
 from flamingo_jax.html import figures
 
 
