@@ -19,6 +19,12 @@ _SEEK_FROM = 2.0  # seconds; a start before this is reached faster by decoding t
 _SAME_TIME = 5e-4  # seconds; time stamps are rounded, so that closer ones count as one.
 
 
+def first_frame(encoded: bytes, *, size: int, max_pixels: int, span: tuple[float, float] | None = None) -> Image.Image:
+    """The first frame that a clip shows; arguments and errors as of `load_clip`."""
+    (frame,) = load_clip(encoded, num_frames=1, frame_rate=1.0, size=size, max_pixels=max_pixels, rng=None, span=span)
+    return frame
+
+
 def load_clip(
     encoded: bytes,
     *,

@@ -11,7 +11,7 @@ from PIL import UnidentifiedImageError
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.errors import MediaError
 from flamingo_jax.data.images import MAX_PIXELS_LIMIT, image_formats, load_image
-from flamingo_jax.data.video import CONTAINERS, load_clip
+from flamingo_jax.data.video import CONTAINERS, first_frame
 
 _CHECKED_SIZE = 64  # pixels that the first frame is scaled to; what it shows is not looked at
 _LONGEST_NAME = 60
@@ -127,7 +127,7 @@ def _check_clip(encoded: bytes, limits: Limits) -> None:
         if seconds > limits.seconds:
             raise MediaError(f"a clip of {seconds:.0f} seconds (at most {limits.seconds:g} are taken)")
         _count_frames(container, stream, limits.frames)
-    load_clip(encoded, num_frames=1, frame_rate=1.0, size=_CHECKED_SIZE, max_pixels=limits.frame_pixels, rng=None)
+    first_frame(encoded, size=_CHECKED_SIZE, max_pixels=limits.frame_pixels)
 
 
 def _count_frames(container: av.container.InputContainer, stream: av.VideoStream, most: int) -> None:

@@ -4,7 +4,7 @@ import io
 
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.images import MAX_PIXELS_LIMIT
-from flamingo_jax.data.video import load_clip
+from flamingo_jax.data.video import first_frame
 
 _FRAME = 512  # pixels of the longer side; the fingerprint needs 256
 
@@ -19,15 +19,7 @@ def still_of(medium: Image | Video) -> bytes:
     """
     if isinstance(medium, Image):
         return medium.encoded
-    (frame,) = load_clip(
-        medium.encoded,
-        num_frames=1,
-        frame_rate=1.0,
-        size=_FRAME,
-        max_pixels=MAX_PIXELS_LIMIT,
-        rng=None,
-        span=medium.span,
-    )
+    frame = first_frame(medium.encoded, size=_FRAME, max_pixels=MAX_PIXELS_LIMIT, span=medium.span)
     file = io.BytesIO()
     frame.convert("RGB").save(file, "bmp")  # the same pixels are the same bytes
     return file.getvalue()

@@ -5,7 +5,7 @@ import threading
 
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.data.images import load_image
-from flamingo_jax.data.video import load_clip
+from flamingo_jax.data.video import first_frame
 from flamingo_jax.html.pictures import data_uri
 from flamingo_jax.inference.media import media_key
 
@@ -49,13 +49,4 @@ def thumbnail(medium: Image | Video) -> str:
     """
     if isinstance(medium, Image):
         return data_uri(load_image(medium.encoded, size=SIDE, max_pixels=_MOST_PIXELS))
-    frames = load_clip(
-        medium.encoded,
-        num_frames=1,
-        frame_rate=1.0,
-        size=SIDE,
-        max_pixels=_MOST_PIXELS,
-        rng=None,
-        span=medium.span,
-    )
-    return data_uri(frames[0])
+    return data_uri(first_frame(medium.encoded, size=SIDE, max_pixels=_MOST_PIXELS, span=medium.span))
