@@ -15,10 +15,9 @@ from etils import epath
 from PIL import Image
 
 from flamingo_jax.data.scenes.drawing import draw
-from flamingo_jax.data.scenes.scene import sample_scene
-from flamingo_jax.data.scenes.words import VOCABULARIES, Attributes
+from flamingo_jax.data.scenes.words import VOCABULARIES
 from flamingo_jax.evaluation.benchmarks.benchmark import Benchmark, Item, MediaFile, Prediction, Score
-from flamingo_jax.evaluation.benchmarks.generated import Drawn, Recipe, png
+from flamingo_jax.evaluation.benchmarks.generated import Drawn, Recipe, png, scene_of
 from flamingo_jax.evaluation.benchmarks.scores import mean_score
 from flamingo_jax.evaluation.cases import attributes_in
 from flamingo_jax.evaluation.confidence.rule import ABSTENTION
@@ -42,8 +41,7 @@ _GOES_ON = (
 
 def _picture(recipe: Recipe) -> bytes:
     rng = np.random.default_rng(recipe["seed"])
-    attributes = Attributes(*(recipe[name] for name in VOCABULARIES))
-    pixels = np.asarray(draw(sample_scene(rng, attributes, size=(recipe["width"], recipe["height"]))))
+    pixels = np.asarray(draw(scene_of(recipe, rng)))
     drowned = rng.random(pixels.shape[:2]) < recipe["noise"]
     noise = rng.integers(256, size=pixels.shape, dtype=np.uint8)
     return png(Image.fromarray(np.where(drowned[..., None], noise, pixels)))

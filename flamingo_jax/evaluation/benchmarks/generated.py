@@ -7,9 +7,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import numpy as np
 from etils import epath
 from PIL import Image
 
+from flamingo_jax.data.scenes.scene import Scene, sample_scene
+from flamingo_jax.data.scenes.words import VOCABULARIES, Attributes
 from flamingo_jax.html.files import write_whole
 
 Recipe = Mapping[str, Any]
@@ -46,6 +49,12 @@ class Drawn:
             if path.name not in there:
                 write_whole(path, self.draw(recipe))
                 there.add(path.name)
+
+
+def scene_of(recipe: Recipe, rng: np.random.Generator) -> Scene:
+    """The scene of a recipe that has attributes, a width and a height; the generator decides all else."""
+    attributes = Attributes(*(recipe[name] for name in VOCABULARIES))
+    return sample_scene(rng, attributes, size=(recipe["width"], recipe["height"]))
 
 
 def png(picture: Image.Image) -> bytes:

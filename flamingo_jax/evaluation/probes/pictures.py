@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from flamingo_jax.data.scenes.drawing import draw
-from flamingo_jax.data.scenes.scene import Scene, sample_scene, sample_size
-from flamingo_jax.data.scenes.words import VOCABULARIES, Attributes
-from flamingo_jax.evaluation.benchmarks.generated import Recipe, png
+from flamingo_jax.data.scenes.scene import sample_size
+from flamingo_jax.data.scenes.words import Attributes
+from flamingo_jax.evaluation.benchmarks.generated import Recipe, png, scene_of
 
 
 def recipe(rng: np.random.Generator, attributes: Attributes) -> dict[str, Any]:
@@ -21,13 +21,6 @@ def canvas(rng: np.random.Generator) -> dict[str, int]:
     return {"width": width, "height": height, "seed": int(rng.integers(2**32))}
 
 
-def scene_of(picture: Recipe) -> Scene:
-    """The scene of a recipe."""
-    attributes = Attributes(*(picture[name] for name in VOCABULARIES))
-    size = picture["width"], picture["height"]
-    return sample_scene(np.random.default_rng(picture["seed"]), attributes, size=size)
-
-
 def draw_picture(picture: Recipe) -> bytes:
     """The file of a recipe."""
-    return png(draw(scene_of(picture)))
+    return png(draw(scene_of(picture, np.random.default_rng(picture["seed"]))))
