@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.confidence.evidence import Evidence, evidence_of
+from flamingo_jax.evaluation.fewshot.row_files import RowFiles
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +55,7 @@ def read_answers(folder: epath.Path, shots: int, support: str) -> Answers:
     path = _rows_file(folder, shots, support)
     try:
         settings = dict(json.loads((folder / "settings.json").read_text()))
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [*RowFiles([path])]
         if not settings.get("confidence"):
             raise ConfigError(f"{folder} was asked without evidence: ask anew, with --confidence and another --output")
         scored = [row for row in rows if row["share"] is not None]
