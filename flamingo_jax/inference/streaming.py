@@ -57,7 +57,7 @@ class _Answer:
                 self.finish = STOP
             else:
                 self._ids.append(token)
-                if self._shown(ended=False).stopped:
+                if self._sampling.stops and self._shown(ended=False).stopped:
                     self.finish = STOP
                 elif self._count == self._sampling.max_new_tokens:
                     self.finish = LENGTH
