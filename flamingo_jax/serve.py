@@ -16,7 +16,7 @@ from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.parallel import distributed
 from flamingo_jax.serving.address import bind, is_loopback
-from flamingo_jax.serving.dialogue.prompt import STYLES, find_style
+from flamingo_jax.serving.dialogue.style import STYLES, find_style
 from flamingo_jax.serving.engine.abstention import open_rule
 from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine

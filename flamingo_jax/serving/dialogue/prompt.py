@@ -7,10 +7,8 @@ from typing import NamedTuple
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.inference.batches import Prompt
 from flamingo_jax.inference.prompts import PromptError
-from flamingo_jax.serving.dialogue.style import DIALOGUE, QUESTIONS, STYLES, Style, find_style
+from flamingo_jax.serving.dialogue.style import Style
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
-
-__all__ = ["DIALOGUE", "QUESTIONS", "STYLES", "Rendered", "Style", "Window", "find_style", "render"]
 
 _MOST_IMAGES = 33  # the paper's models saw 32 examples and a query at most (appendix A.2)
 

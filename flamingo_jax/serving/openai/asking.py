@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from flamingo_jax.evaluation.fewshot.prompts import plain
 from flamingo_jax.inference.prompts import PromptError
-from flamingo_jax.serving.dialogue.prompt import Style, Window, render
+from flamingo_jax.serving.dialogue.prompt import Window, render
+from flamingo_jax.serving.dialogue.style import Style
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.engine.request import Busy, Refused, Request

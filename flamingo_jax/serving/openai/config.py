@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from flamingo_jax.config import ConfigError
-from flamingo_jax.serving.dialogue.prompt import QUESTIONS, Style
+from flamingo_jax.serving.dialogue.style import QUESTIONS, Style
 from flamingo_jax.serving.openai.keys import usable
 from flamingo_jax.serving.openai.messages import MessageLimits
 from flamingo_jax.serving.uploads import Limits

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from flamingo_jax.data.document import Image, Video
 from flamingo_jax.inference.prompts import PromptError, check_media
-from flamingo_jax.serving.dialogue.prompt import DIALOGUE, QUESTIONS, Window, render
+from flamingo_jax.serving.dialogue.prompt import Window, render
+from flamingo_jax.serving.dialogue.style import DIALOGUE, QUESTIONS
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
 from tests.serving.dialogue.fake_engine import letters
 

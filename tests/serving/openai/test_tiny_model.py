@@ -10,7 +10,8 @@ from flamingo_jax.data.document import Image
 from flamingo_jax.inference.advancing import Sampling
 from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.session import Session
-from flamingo_jax.serving.dialogue.prompt import QUESTIONS, Window, render
+from flamingo_jax.serving.dialogue.prompt import Window, render
+from flamingo_jax.serving.dialogue.style import QUESTIONS
 from flamingo_jax.serving.dialogue.turns import Conversation
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.config import ServerConfig
