@@ -1,9 +1,7 @@
 """RareAct's actions, a verb and an object, as sentences: "cut" and "keyboard" make "a person cuts a keyboard"."""
 
 _HISSING = ("s", "x", "z", "ch", "sh", "o")  # endings that take "es"
-_UNCOUNTED = frozenset(
-    {"chocolate", "corn", "hair"}
-)  # of the set's objects, those that are not counted and take no article
+_UNCOUNTED = frozenset({"chocolate", "corn", "hair"})  # the set's objects that take no article
 _WRITTEN = {"clothe": "clothes"}  # the set's misspelt object of class 62
 
 
