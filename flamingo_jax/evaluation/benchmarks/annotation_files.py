@@ -124,8 +124,11 @@ def field(record: Any, name: str, kind: type[T] | tuple[type, ...], path: epath.
     )
 
 
-def read_text(path: epath.Path) -> str:
+def read_text(path: epath.Path, mend: str = f". {_AGAIN}") -> str:
     """The text of a file, without a byte order mark.
+
+    Args:
+      mend: what the message goes on with where it is not UTF-8.
 
     Raises:
       ConfigError: it cannot be read or is not UTF-8.
@@ -133,7 +136,7 @@ def read_text(path: epath.Path) -> str:
     try:
         return path.read_text(encoding="utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start:,}). {_AGAIN}") from error
+        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start:,}){mend}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
 

@@ -9,6 +9,7 @@ from typing import Any
 from etils import epath
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.evaluation.benchmarks.annotation_files import read_text
 
 Record = tuple[str, dict[str, Any]]
 """Where a record stands, for messages, and what it holds."""
@@ -81,9 +82,4 @@ def _read_csv(path: epath.Path) -> Iterator[Record]:
 
 
 def _text(path: epath.Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start:,}): save it as UTF-8") from error
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    return read_text(path, mend=": save it as UTF-8")
