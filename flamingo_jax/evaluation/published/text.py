@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from flamingo_jax.evaluation.columns import aligned
 from flamingo_jax.evaluation.published.results import RANDOM, Published, figures
 
 Own = tuple[float | None, float | None, float | None]
