@@ -26,12 +26,12 @@ class Example:
       frame_mask: True where `images` holds a frame that exists; False for absent images and repeated frames.
     """
 
-    tokens: Int32[np.ndarray, "length"]
-    segment_ids: Int32[np.ndarray, "length"]
-    positions: Int32[np.ndarray, "length"]
-    image_index: Int32[np.ndarray, "length"]
-    image_first: Int32[np.ndarray, "length"]
-    loss_mask: Bool[np.ndarray, "length"]
+    tokens: Int32[np.ndarray, " length"]
+    segment_ids: Int32[np.ndarray, " length"]
+    positions: Int32[np.ndarray, " length"]
+    image_index: Int32[np.ndarray, " length"]
+    image_first: Int32[np.ndarray, " length"]
+    loss_mask: Bool[np.ndarray, " length"]
     images: UInt8[np.ndarray, "images frames height width 3"]
     frame_mask: Bool[np.ndarray, "images frames"]
 
@@ -45,10 +45,10 @@ DATASET_KEY = "dataset"
 
 def pad_example(
     *,
-    tokens: Int32[np.ndarray, "used"],
-    image_index: Int32[np.ndarray, "used"],
-    image_first: Int32[np.ndarray, "used"],
-    loss_mask: Bool[np.ndarray, "used"],
+    tokens: Int32[np.ndarray, " used"],
+    image_index: Int32[np.ndarray, " used"],
+    image_first: Int32[np.ndarray, " used"],
+    loss_mask: Bool[np.ndarray, " used"],
     images: UInt8[np.ndarray, "images frames height width 3"],
     frame_mask: Bool[np.ndarray, "images frames"],
     length: int,

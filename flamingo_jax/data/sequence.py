@@ -28,10 +28,10 @@ class TokenStream:
       media: the images and clips, in order.
     """
 
-    tokens: Int32[np.ndarray, "tokens"]
-    tag_starts: Int[np.ndarray, "media"]
+    tokens: Int32[np.ndarray, " tokens"]
+    tag_starts: Int[np.ndarray, " media"]
     tag_length: int
-    chunk_ends: Int[np.ndarray, "chunks"]
+    chunk_ends: Int[np.ndarray, " chunks"]
     media: tuple[Image | Video, ...]
 
 
@@ -81,7 +81,7 @@ def media_in_window(stream: TokenStream, start: int, length: int) -> range:
     return range(int(first), int(last))
 
 
-def previous_image(stream: TokenStream, start: int, length: int, max_images: int) -> Int32[np.ndarray, "window"]:
+def previous_image(stream: TokenStream, start: int, length: int, max_images: int) -> Int32[np.ndarray, " window"]:
     """For each token of the window the last image before it, counted from 1 in the window; 0 if there is none.
 
     The tag's first sub-token sees the new image already; the `<EOC>` before it still sees the old one (paper, figure of
@@ -93,7 +93,7 @@ def previous_image(stream: TokenStream, start: int, length: int, max_images: int
     return np.where(index > max_images, 0, index).astype(np.int32)
 
 
-def next_image(stream: TokenStream, start: int, length: int, max_images: int) -> Int32[np.ndarray, "window"]:
+def next_image(stream: TokenStream, start: int, length: int, max_images: int) -> Int32[np.ndarray, " window"]:
     """For each token of the window the image whose tag is the first to end at or after it; 0 if there is none.
 
     So text, the `<EOC>` after it and the tag see the image that comes next. What tokens after the last image see is not
@@ -106,7 +106,7 @@ def next_image(stream: TokenStream, start: int, length: int, max_images: int) ->
     return np.where(index > min(len(window), max_images), 0, index).astype(np.int32)
 
 
-def in_chunk(stream: TokenStream) -> Bool[np.ndarray, "tokens"]:
+def in_chunk(stream: TokenStream) -> Bool[np.ndarray, " tokens"]:
     """True after a tag up to and including the next `<EOC>`: OpenFlamingo's targets (its train_utils.py)."""
     positions = np.arange(len(stream.tokens))
     tags = np.searchsorted(stream.tag_starts, positions, side="right")

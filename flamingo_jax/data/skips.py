@@ -28,7 +28,7 @@ class SkipMonitor:
         self.used: dict[str, int] = {}
         self.skipped: dict[str, int] = {}
 
-    def add(self, name: str, skipped: Int32[np.ndarray, "rows"]) -> None:
+    def add(self, name: str, skipped: Int32[np.ndarray, " rows"]) -> None:
         """Counts the rows of a batch, each with the number of records that were replaced to fill it.
 
         Raises:

@@ -63,7 +63,7 @@ class Progress(NamedTuple):
     step: Int[Array, ""]
     logits: Float[Array, "batch vocab"]
     cache: Cache
-    done: Bool[Array, "batch"]
+    done: Bool[Array, " batch"]
 
 
 class Tokens(NamedTuple):
@@ -119,7 +119,7 @@ def make_advance(model: Flamingo, how: Advance, stop_ids: Sequence[int]) -> Call
     stops = jnp.asarray([*stop_ids], jnp.int32)
 
     def run(
-        params: Params, prefix: Prefix, progress: Progress, controls: Mapping[str, Array], wanted: Bool[Array, "batch"]
+        params: Params, prefix: Prefix, progress: Progress, controls: Mapping[str, Array], wanted: Bool[Array, " batch"]
     ) -> tuple[Tokens, Progress]:
         def pick(logits, step):
             if not how.drawn:

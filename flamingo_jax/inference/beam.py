@@ -38,7 +38,7 @@ class Beams(NamedTuple):
     ended: Int[Array, "batch beams new"]
     ended_scores: Float[Array, "batch beams"]
     ended_totals: Float[Array, "batch beams"]
-    closed: Bool[Array, "batch"]
+    closed: Bool[Array, " batch"]
 
 
 def make_beam(model: Flamingo, decoding: Decoding, stop_ids: Sequence[int]) -> Decoder:
@@ -79,7 +79,7 @@ def grow(
     logits: Float[Array, "batch beams vocab"],
     step: Int[Array, ""] | int,
     decoding: Decoding,
-    stops: Int[Array, "stops"],
+    stops: Int[Array, " stops"],
 ) -> tuple[Beams, Int[Array, "batch beams"]]:
     """The search after one more token, of place `step`; and the live beams that the new ones go on from."""
     batch, count, vocab = logits.shape

@@ -29,11 +29,11 @@ class Candidates:
       counts: their numbers of tokens.
     """
 
-    log_likelihoods: Float[np.ndarray, "candidates"]
-    counts: Int[np.ndarray, "candidates"]
+    log_likelihoods: Float[np.ndarray, " candidates"]
+    counts: Int[np.ndarray, " candidates"]
 
     @property
-    def means(self) -> Float[np.ndarray, "candidates"]:
+    def means(self) -> Float[np.ndarray, " candidates"]:
         """Log-likelihoods per token: scores normalized by length, which the paper neither has nor rules out."""
         return self.log_likelihoods / self.counts
 

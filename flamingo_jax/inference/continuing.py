@@ -27,7 +27,7 @@ class Continuations(NamedTuple):
     """
 
     tokens: Int[Array, "batch new"]
-    log_likelihoods: Float[Array, "batch"]
+    log_likelihoods: Float[Array, " batch"]
 
 
 Decoder = Callable[[Params, Prompts], Continuations]
@@ -73,7 +73,7 @@ def make_continuing(model: Flamingo, decoding: Decoding, stop_ids: Sequence[int]
     return run
 
 
-def fill(tokens: Int[Array, "batch new"], stops: Int[Array, "stops"]) -> Int[Array, "batch new"]:
+def fill(tokens: Int[Array, "batch new"], stops: Int[Array, " stops"]) -> Int[Array, "batch new"]:
     """Fills what follows a row's first stop token with that token."""
     stopped = jnp.isin(tokens, stops)
     first = jnp.argmax(stopped, axis=1)

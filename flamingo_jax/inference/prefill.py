@@ -36,7 +36,7 @@ class Prefix:
 
     cache: Cache
     segment_ids: Int[Array, "batch length"]
-    last: Mapping[str, Int[Array, "batch"]]
+    last: Mapping[str, Int[Array, " batch"]]
     num_images: int = dataclasses.field(metadata={"static": True})
 
 

@@ -106,7 +106,7 @@ class Programs:
         prefix: Prefix,
         progress: Progress,
         controls: Mapping[str, np.ndarray],
-        wanted: Bool[np.ndarray, "batch"],
+        wanted: Bool[np.ndarray, " batch"],
         how: Advance,
     ) -> tuple[Tokens, Progress]:
         """The next tokens of each row, see `make_advance`. `progress` is used up."""

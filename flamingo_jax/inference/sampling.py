@@ -8,14 +8,14 @@ from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.top_k import top_k
 
 
-def most_likely(logits: Float[Array, "batch vocab"]) -> Int[Array, "batch"]:
+def most_likely(logits: Float[Array, "batch vocab"]) -> Int[Array, " batch"]:
     """The most likely token, the first of equals."""
     return jnp.argmax(logits, axis=-1).astype(jnp.int32)
 
 
 def draw(
     logits: Float[Array, "batch vocab"], decoding: Decoding, keys: UInt32[Array, "batch 2"], step: Int[Array, ""] | int
-) -> Int[Array, "batch"]:
+) -> Int[Array, " batch"]:
     """A token for each row, that depends on its own logits and keys and on nothing else in the batch.
 
     Args:
@@ -30,7 +30,7 @@ def draw_from(
     tokens: Int[Array, "batch kept"] | None,
     keys: UInt32[Array, "batch 2"],
     step: Int[Array, ""] | int,
-) -> Int[Array, "batch"]:
+) -> Int[Array, " batch"]:
     """As `draw`, with what `kept` gives; `tokens` None: all of the vocabulary, in its order."""
 
     def one(values: Float[Array, "kept"], keys: UInt32[Array, "2"]) -> Int[Array, ""]:
@@ -60,7 +60,7 @@ def kept(
 
 
 def kept_of_each(
-    logits: Float[Array, "batch vocab"], most: Int[Array, "batch"], share: Float[Array, "batch"]
+    logits: Float[Array, "batch vocab"], most: Int[Array, " batch"], share: Float[Array, " batch"]
 ) -> Float[Array, "batch vocab"]:
     """As `kept`, where rows differ in `top_k` and `top_p`: all logits in their order, -inf those not to draw from.
 

@@ -4,7 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 
-def mean_over(losses: Float[np.ndarray, "batch length"], mask: np.ndarray) -> tuple[float, Float[np.ndarray, "batch"]]:
+def mean_over(losses: Float[np.ndarray, "batch length"], mask: np.ndarray) -> tuple[float, Float[np.ndarray, " batch"]]:
     """The mean over all masked tokens, and over each row's (NaN where a row has none)."""
     mask = np.asarray(mask, bool)
     counts = mask.sum(axis=1)

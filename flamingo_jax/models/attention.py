@@ -12,7 +12,7 @@ def attention(
     query: Float[Array, "batch length heads head_dim"],
     key: Float[Array, "batch keys kv_heads head_dim"],
     value: Float[Array, "batch keys kv_heads head_dim"],
-    mask: Mask | Bool[Array, "batch #one #length keys"],
+    mask: Mask | Bool[Array, " batch #one #length keys"],
     bias: Float[Array, "#batch heads length keys"] | None = None,
     scale: float | None = None,
     softcap: float = 0.0,

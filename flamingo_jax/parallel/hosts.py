@@ -27,7 +27,7 @@ def process_rows(sharding: Sharding, count: int, process: int | None = None) -> 
     return sorted({row for device, (index,) in held if device.process_index == process for row in range(count)[index]})
 
 
-def owned_rows(sharding: Sharding, count: int, process: int | None = None) -> Bool[np.ndarray, "held"]:
+def owned_rows(sharding: Sharding, count: int, process: int | None = None) -> Bool[np.ndarray, " held"]:
     """Which of `process_rows` no process of a lower index holds as well: over all processes, each row is owned once."""
     process = jax.process_index() if process is None else process
     owner = np.full(count, np.iinfo(np.int64).max)
@@ -60,7 +60,7 @@ class ProcessSum:
         self._first = min(jax.local_devices(), key=lambda device: device.id)
         self._sum = jax.jit(lambda parts: jnp.sum(parts, axis=0), out_shardings=replicated(mesh))
 
-    def __call__(self, values: Int[np.ndarray, "size"]) -> Int[jax.Array, "size"] | Int[np.ndarray, "size"]:
+    def __call__(self, values: Int[np.ndarray, " size"]) -> Int[jax.Array, " size"] | Int[np.ndarray, " size"]:
         """The sum, in int32; it may still be under way. Every process must call this, equally often."""
         values = np.asarray(values, np.int32)
         if jax.process_count() == 1:

@@ -103,7 +103,7 @@ def _counts(part: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
 class Sums:
     """The sums of a `Tally`. Reading one waits until they are there."""
 
-    def __init__(self, values: Int[jax.Array, "size"] | Int[np.ndarray, "size"], datasets: Sequence[str]):
+    def __init__(self, values: Int[jax.Array, " size"] | Int[np.ndarray, " size"], datasets: Sequence[str]):
         self._values, self._datasets = values, datasets
 
     @property

@@ -24,7 +24,7 @@ _MAX_PIXELS = 64_000_000
 def row_image(
     place: int,
     frames: UInt8[np.ndarray, "frames height width 3"],
-    mask: Bool[np.ndarray, "frames"],
+    mask: Bool[np.ndarray, " frames"],
     seen: int,
     medium: Image | Video,
 ) -> Html:

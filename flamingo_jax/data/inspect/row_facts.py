@@ -9,7 +9,7 @@ from flamingo_jax.data.tokenizer import Tokenizer
 PREVIOUS, NEXT = "previous", "next"
 
 
-def tag_starts(example: Example, tokenizer: Tokenizer) -> Int[np.ndarray, "tags"]:
+def tag_starts(example: Example, tokenizer: Tokenizer) -> Int[np.ndarray, " tags"]:
     """The positions at which a whole tag of an image begins, padding left out."""
     tag = np.asarray(tokenizer.image_tag_ids)
     used = example.tokens[: np.count_nonzero(example.segment_ids)]

@@ -71,7 +71,7 @@ class Prediction:
     """
 
     text: str = ""
-    scores: Sequence[float] | Float[np.ndarray, "candidates"] = ()
+    scores: Sequence[float] | Float[np.ndarray, " candidates"] = ()
 
 
 @dataclasses.dataclass(frozen=True)

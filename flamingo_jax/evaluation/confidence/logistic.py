@@ -10,9 +10,9 @@ _L2 = 1.0  # as of one answer's weight: it keeps the weights finite where the an
 
 def fit_logistic(
     features: Float[np.ndarray, "answers signals"],
-    correct: Float[np.ndarray, "answers"],
-    directions: Float[np.ndarray, "signals"],
-) -> tuple[Float[np.ndarray, "signals"], float]:
+    correct: Float[np.ndarray, " answers"],
+    directions: Float[np.ndarray, " signals"],
+) -> tuple[Float[np.ndarray, " signals"], float]:
     """The weights and the bias that minimize the cross-entropy and half the weights' squares.
 
     No weight may point against its signal's direction: more likely answers are never taken for worse ones, however few

@@ -10,7 +10,7 @@ from flamingo_jax.evaluation.confidence.evidence import Evidence
 
 def ranked_evidence(
     scores: Float[np.ndarray, "orders candidates"],
-    blind: Float[np.ndarray, "candidates"],
+    blind: Float[np.ndarray, " candidates"],
     averaged: int,
 ) -> Evidence:
     """The evidence for the candidate that scores highest.
@@ -35,7 +35,7 @@ def ranked_evidence(
     )
 
 
-def _log_shares(scores: Float[np.ndarray, "candidates"]) -> Float[np.ndarray, "candidates"]:
+def _log_shares(scores: Float[np.ndarray, " candidates"]) -> Float[np.ndarray, " candidates"]:
     """Of the candidates' probability; those that cannot be are as unlikely as floats get, and not impossible."""
     shares = scores - np.logaddexp.reduce(scores)
     return np.maximum(shares, -700.0)

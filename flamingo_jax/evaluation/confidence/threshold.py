@@ -13,8 +13,8 @@ _CANDIDATES = 50
 class Judged(NamedTuple):
     """Confidences of answers, and their losses in [0, 1]."""
 
-    confidences: Float[np.ndarray, "answers"]
-    losses: Float[np.ndarray, "answers"]
+    confidences: Float[np.ndarray, " answers"]
+    losses: Float[np.ndarray, " answers"]
 
     def answered(self, threshold: float) -> Float[np.ndarray, "answered"]:
         """The losses of what is answered."""

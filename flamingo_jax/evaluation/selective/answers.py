@@ -30,10 +30,10 @@ class Answers:
     keys: tuple[str, ...]
     kinds: tuple[str, ...]
     evidence: tuple[Evidence, ...]
-    correct: Float[np.ndarray, "answers"]
+    correct: Float[np.ndarray, " answers"]
 
     @property
-    def losses(self) -> Float[np.ndarray, "answers"]:
+    def losses(self) -> Float[np.ndarray, " answers"]:
         """1 - the share that is right."""
         return 1 - self.correct
 

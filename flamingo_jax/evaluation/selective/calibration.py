@@ -26,7 +26,7 @@ class Bin(NamedTuple):
 
 
 def reliability(
-    confidences: Float[np.ndarray, "answers"], correct: Float[np.ndarray, "answers"], bins: int = BINS
+    confidences: Float[np.ndarray, " answers"], correct: Float[np.ndarray, " answers"], bins: int = BINS
 ) -> list[Bin]:
     """The bins of equal width that have answers (Guo et al. 2017, https://arxiv.org/abs/1706.04599).
 
@@ -57,7 +57,7 @@ def reliability(
 
 
 def calibration_error(
-    confidences: Float[np.ndarray, "answers"], correct: Float[np.ndarray, "answers"], bins: int = BINS
+    confidences: Float[np.ndarray, " answers"], correct: Float[np.ndarray, " answers"], bins: int = BINS
 ) -> float:
     """The expected calibration error: the bins' mean |accuracy - confidence|, by their answers.
 

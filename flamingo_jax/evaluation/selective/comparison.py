@@ -12,8 +12,8 @@ from flamingo_jax.evaluation.selective.curve import aurc, excess_aurc, risk_cove
 
 
 def compare(
-    confidences: Mapping[str, Float[np.ndarray, "answers"]],
-    losses: Float[np.ndarray, "answers"],
+    confidences: Mapping[str, Float[np.ndarray, " answers"]],
+    losses: Float[np.ndarray, " answers"],
     *,
     probabilities: str | None = None,
     seed: int = 0,

@@ -5,8 +5,8 @@ from jaxtyping import Float
 
 
 def risk_coverage(
-    confidences: Float[np.ndarray, "answers"], losses: Float[np.ndarray, "answers"]
-) -> Float[np.ndarray, "answers"]:
+    confidences: Float[np.ndarray, " answers"], losses: Float[np.ndarray, " answers"]
+) -> Float[np.ndarray, " answers"]:
     """The mean loss of the 1, 2, ... answers that the model is surest of.
 
     Where answers tie, it is the expectation over their order drawn at random, exactly: each has the mean loss of those
@@ -28,7 +28,7 @@ def risk_coverage(
     return np.cumsum(np.repeat(means, counts)) / np.arange(1, len(losses) + 1)
 
 
-def aurc(confidences: Float[np.ndarray, "answers"], losses: Float[np.ndarray, "answers"]) -> float:
+def aurc(confidences: Float[np.ndarray, " answers"], losses: Float[np.ndarray, " answers"]) -> float:
     """The area under the risk-coverage curve: the mean of the risks (Geifman et al. 2019, definition before eq. 4,
     https://arxiv.org/abs/1805.08206). 0 is best; answers in random order have their mean loss.
 
@@ -38,7 +38,7 @@ def aurc(confidences: Float[np.ndarray, "answers"], losses: Float[np.ndarray, "a
     return float(risk_coverage(confidences, losses).mean())
 
 
-def excess_aurc(confidences: Float[np.ndarray, "answers"], losses: Float[np.ndarray, "answers"]) -> float:
+def excess_aurc(confidences: Float[np.ndarray, " answers"], losses: Float[np.ndarray, " answers"]) -> float:
     """What the area is above that of the best order of the same answers (E-AURC of Geifman et al. 2019, of these
     answers themselves rather than by its approximation r + (1 - r) ln(1 - r)).
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 from flamingo_jax.models.language.decoder_config import DecoderConfig, RotaryScaling
 
 
-def rotary_frequencies(config: DecoderConfig, window: int) -> Float[np.ndarray, "half"]:
+def rotary_frequencies(config: DecoderConfig, window: int) -> Float[np.ndarray, " half"]:
     """Radians a position, for each pair of channels, in a layer that sees `window` tokens back (0: all)."""
     theta = config.local_rope_theta if window and config.local_rope_theta else config.rope_theta
     half = config.rotary_width // 2
@@ -37,7 +37,7 @@ def _scaled(frequencies: np.ndarray, scaling: RotaryScaling) -> np.ndarray:
 def rotary(
     x: Float[Array, "batch length heads head_dim"],
     positions: Int[Array, "batch length"],
-    frequencies: Float[Array, "half"],
+    frequencies: Float[Array, " half"],
 ) -> Float[Array, "batch length heads head_dim"]:
     """Turns the first `2 * half` channels, channel i with channel i + half ("rotate half"); the rest stays."""
     half = frequencies.shape[0]
@@ -48,7 +48,7 @@ def rotary(
     return turned.astype(x.dtype)
 
 
-def alibi_slopes(num_heads: int, alibi_max: float) -> Float[np.ndarray, "heads"]:
+def alibi_slopes(num_heads: int, alibi_max: float) -> Float[np.ndarray, " heads"]:
     """What a step away costs each head: a geometric series down to `2**-alibi_max` (Press et al., 2022).
 
     Where `num_heads` is no power of two, MPT takes every second slope of the next power's series, then the others.
