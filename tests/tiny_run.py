@@ -12,6 +12,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from data_pipelines import convert, embedded_web
 from data_pipelines.m3w.command import main as build_m3w
 from flamingo_jax import config as config_lib
+from flamingo_jax.inference.session import Session
 from flamingo_jax.interop.canonical import flatten_shapes
 from flamingo_jax.interop.language import llama
 from flamingo_jax.interop.vision import efficientnet
@@ -145,11 +146,19 @@ def write_pairs_only(path: Path, *more: str) -> Path:
 
 
 def save_first(workdir: Path, config: RunConfig) -> Setup:
-    """Sets a run up and writes its first checkpoint."""
+    """Sets a run up and writes what its folder holds before the first update: its configuration and a checkpoint."""
     setup = set_up(Design.make(config))
     with Checkpoints(epath.Path(workdir), config.checkpoints) as checkpoints:
         checkpoints.save(setup.start(), Position(), config_lib.to_json(config), setup.fingerprint, {})
+    (workdir / "config.json").write_text(config_lib.to_json(config))
     return setup
+
+
+def seeing_session(workdir: Path, config: RunConfig, rows: int) -> Session:
+    """The first checkpoint of a run, to ask, with weights at which pictures matter."""
+    save_first(workdir, config)
+    opened = Session.open(workdir)
+    return dataclasses.replace(opened, params=tiny.init(opened.model), rows=rows)
 
 
 def _write_weights(root: Path) -> None:

@@ -33,13 +33,9 @@ NEW = 5
 
 @pytest.fixture(scope="module")
 def session(tiny_config, tmp_path_factory) -> Session:
-    """The first checkpoint of the tiny run, with weights at which pictures matter."""
-    workdir = tmp_path_factory.mktemp("run")
-    tiny_run.save_first(workdir, tiny_config)
-    (workdir / "config.json").write_text(config_lib.to_json(tiny_config))
-    opened = Session.open(workdir)
+    opened = tiny_run.seeing_session(tmp_path_factory.mktemp("run"), tiny_config, rows=2)
     assert opened.step == 0 and opened.run == tiny_config
-    return dataclasses.replace(opened, params=tiny.init(opened.model), rows=2)
+    return opened
 
 
 def picture(seed: int) -> Image:

@@ -6,7 +6,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from flamingo_jax import config as config_lib
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.document import Image
 from flamingo_jax.inference import sampling
@@ -15,7 +14,7 @@ from flamingo_jax.inference.decoding import Decoding
 from flamingo_jax.inference.prompts import PromptError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.inference.streaming import Stream
-from tests import tiny, tiny_run
+from tests import tiny_run
 from tests.data.samples import noise_bytes
 
 NEW = 6
@@ -23,11 +22,7 @@ NEW = 6
 
 @pytest.fixture(scope="module")
 def session(tiny_config, tmp_path_factory) -> Session:
-    workdir = tmp_path_factory.mktemp("run")
-    tiny_run.save_first(workdir, tiny_config)
-    (workdir / "config.json").write_text(config_lib.to_json(tiny_config))
-    opened = Session.open(workdir)
-    return dataclasses.replace(opened, params=tiny.init(opened.model), rows=4)
+    return tiny_run.seeing_session(tmp_path_factory.mktemp("run"), tiny_config, rows=4)
 
 
 PICTURES = [Image(noise_bytes(seed, (32, 32), "PNG"), str(seed)) for seed in range(3)]

@@ -3,7 +3,6 @@
 import pytest
 from etils import epath
 
-from flamingo_jax import config as config_lib
 from flamingo_jax.inference.session import Session
 from tests import tiny_run
 
@@ -13,7 +12,6 @@ def workdir(tiny_config, tmp_path_factory) -> epath.Path:
     """Of a run that has made no update yet: its answers are noise, but always the same."""
     folder = epath.Path(tmp_path_factory.mktemp("run"))
     tiny_run.save_first(folder, tiny_config)
-    (folder / "config.json").write_text(config_lib.to_json(tiny_config))
     return folder
 
 

@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from flamingo_jax import config as config_lib
 from tests import tiny_run
 from tests.serving.dialogue.media import mp4, png
 
@@ -23,7 +22,6 @@ def _run(*command: str, given: str = "") -> subprocess.CompletedProcess:
 def test_a_conversation_is_held_saved_and_asked_again(tiny_config, tmp_path):
     workdir, file, output = tmp_path / "run", tmp_path / "talk.json", tmp_path / "replayed.json"
     tiny_run.save_first(workdir, tiny_config)
-    (workdir / "config.json").write_text(config_lib.to_json(tiny_config))
     (tmp_path / "red.png").write_bytes(png())
     (tmp_path / "clip.mp4").write_bytes(mp4())
     (tmp_path / "metadata.jsonl").write_text(

@@ -5,7 +5,6 @@ import dataclasses
 import openai
 import pytest
 
-from flamingo_jax import config as config_lib
 from flamingo_jax.data.document import Image
 from flamingo_jax.inference.advancing import Sampling
 from flamingo_jax.inference.decoding import Decoding
@@ -15,7 +14,7 @@ from flamingo_jax.serving.dialogue.style import QUESTIONS
 from flamingo_jax.serving.dialogue.turns import Conversation
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.config import ServerConfig
-from tests import tiny, tiny_run
+from tests import tiny_run
 from tests.data.samples import noise_bytes
 from tests.serving.openai.running import MODEL, data_url, picture_part, running
 
@@ -26,12 +25,7 @@ STYLE = dataclasses.replace(QUESTIONS, stops=())  # a model of random weights sa
 
 @pytest.fixture(scope="module")
 def session(tiny_config, tmp_path_factory) -> Session:
-    """The first checkpoint of the tiny run, with weights at which pictures matter."""
-    workdir = tmp_path_factory.mktemp("run")
-    tiny_run.save_first(workdir, tiny_config)
-    (workdir / "config.json").write_text(config_lib.to_json(tiny_config))
-    opened = Session.open(workdir)
-    return dataclasses.replace(opened, params=tiny.init(opened.model), rows=2)
+    return tiny_run.seeing_session(tmp_path_factory.mktemp("run"), tiny_config, rows=2)
 
 
 def test_a_client_gets_what_the_session_says(session):
