@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from etils import epath
 
 from flamingo_jax.config import ConfigError
+from flamingo_jax.evaluation import text_files
 
 T = TypeVar("T")
 
@@ -49,18 +50,7 @@ def read_json_lines(path: epath.Path) -> list[dict]:
     Raises:
       ConfigError: the file cannot be read, or a line of it is not a JSON object.
     """
-    records = []
-    for number, line in enumerate(read_text(path).split("\n"), 1):  # not splitlines: texts may hold U+2028 and its like
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise ConfigError(f"{path}, line {number} is not complete JSON ({error}). {_AGAIN}") from error
-        if not isinstance(record, dict):
-            raise ConfigError(f"{path}, line {number} is {_kind(record)}, not an object. Is it the release's own file?")
-        records.append(record)
-    return records
+    return [record for _, record in text_files.read_objects(path, f". {_AGAIN}")]
 
 
 def read_csv(path: epath.Path, columns: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
@@ -124,21 +114,13 @@ def field(record: Any, name: str, kind: type[T] | tuple[type, ...], path: epath.
     )
 
 
-def read_text(path: epath.Path, mend: str = f". {_AGAIN}") -> str:
+def read_text(path: epath.Path) -> str:
     """The text of a file, without a byte order mark.
-
-    Args:
-      mend: what the message goes on with where it is not UTF-8.
 
     Raises:
       ConfigError: it cannot be read or is not UTF-8.
     """
-    try:
-        return path.read_text(encoding="utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text (byte {error.start:,}){mend}") from error
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
+    return text_files.read_text(path, f". {_AGAIN}")
 
 
 def _kind(value: Any) -> str:

@@ -2,17 +2,13 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from etils import epath
 
 from flamingo_jax.config import ConfigError
-from flamingo_jax.evaluation.benchmarks.annotation_files import read_text
-
-Record = tuple[str, dict[str, Any]]
-"""Where a record stands, for messages, and what it holds."""
+from flamingo_jax.evaluation.text_files import Record, read_objects, read_text
 
 
 def read_table(path: epath.PathLike) -> Iterator[Record]:
@@ -25,27 +21,8 @@ def read_table(path: epath.PathLike) -> Iterator[Record]:
     if path.suffix.lower() == ".csv":
         return _read_csv(path)
     if path.suffix.lower() == ".jsonl":
-        return read_lines(path)
+        return read_objects(path)
     raise ConfigError(f"{path}: its name must end in .csv or .jsonl, so that it is known how to read it")
-
-
-def read_lines(path: epath.PathLike) -> Iterator[Record]:
-    """The objects of a file with one JSON object a line; blank lines do not count.
-
-    Raises:
-      ConfigError: it cannot be read, or a line is not a JSON object.
-    """
-    for number, line in enumerate(_text(epath.Path(path)).split("\n"), 1):  # texts may hold other ends of lines
-        if not line.strip():
-            continue
-        where = f"{path}, line {number}"
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"{where} is not JSON ({error}): write one object a line") from error
-        if not isinstance(record, dict):
-            raise ConfigError(f"{where} is not a JSON object: write one object a line, such as {{...}}")
-        yield where, record
 
 
 def key_of(record: dict[str, Any], where: str) -> str:

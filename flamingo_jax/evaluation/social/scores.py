@@ -9,8 +9,9 @@ from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.evaluation.social.captions import Caption, Evaluation
-from flamingo_jax.evaluation.social.files import key_of, read_lines
+from flamingo_jax.evaluation.social.files import key_of
 from flamingo_jax.evaluation.social.matching import check_keys
+from flamingo_jax.evaluation.text_files import read_objects
 from flamingo_jax.html.files import write_whole
 
 
@@ -54,7 +55,7 @@ def read_scores(path: epath.PathLike, evaluation: Evaluation, *, skip: bool) -> 
     by_key: dict[str, float] = {}
     by_text: dict[str, float] = {}
     texts = {one.key: one.text for one in evaluation.captions}
-    for where, record in read_lines(path):
+    for where, record in read_objects(epath.Path(path)):
         score, text = _score(record, where), record.get("text")
         if record.get("key") is None:
             if not isinstance(text, str):

@@ -1,9 +1,9 @@
 """A folder of answered pictures, of which the most alike are shown before a conversation (RICES)."""
 
 import dataclasses
-import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from etils import epath
@@ -15,11 +15,13 @@ from flamingo_jax.data.errors import MediaError
 from flamingo_jax.evaluation.benchmarks.benchmark import Item, MediaFile
 from flamingo_jax.evaluation.fewshot.features import features
 from flamingo_jax.evaluation.fewshot.support import Rices
+from flamingo_jax.evaluation.text_files import read_objects
 from flamingo_jax.inference.session import Session
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
 
 METADATA = "metadata.jsonl"
 """One JSON object a line, `file_name`, `question` (may be empty or left out) and `answer`, as ImageFolder has it."""
+_LINES = ": write one JSON object a line, in UTF-8, with file_name, question and answer"
 _VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg")
 
 
@@ -74,29 +76,18 @@ class Support:
 
 def _items(folder: epath.Path) -> Sequence[Item]:
     path = folder / METADATA
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"the support folder {folder} needs a file {METADATA}, UTF-8, one JSON object a line with file_name, "
-            f"question and answer: {error}"
-        ) from error
-    items = [_item(folder, line, f"{path}, line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+    if not path.exists():
+        raise ConfigError(f"the support folder {folder} needs a file {METADATA}{_LINES}")
+    items = [_item(folder, record, where) for where, record in read_objects(path, _LINES)]
     if not items:
         raise ConfigError(f"{path} has no line: each is one example")
     return items
 
 
-def _item(folder: epath.Path, line: str, where: str) -> Item:
-    try:
-        record = json.loads(line)
-    except ValueError as error:
-        raise ConfigError(f"{where} is not JSON: {error}") from error
-    if not isinstance(record, dict):
-        raise ConfigError(f"{where} is not a JSON object with file_name, question and answer")
+def _item(folder: epath.Path, record: Mapping[str, Any], where: str) -> Item:
     name, question, answer = record.get("file_name"), record.get("question") or "", record.get("answer")
     if not (isinstance(name, str) and name and isinstance(question, str) and isinstance(answer, str) and answer):
-        raise ConfigError(f"{where}: file_name and answer are texts, and question is one or left out; got {line[:80]}")
+        raise ConfigError(f"{where}: file_name and answer are texts, and question is one or left out")
     file = folder / name
     if not file.exists():
         raise ConfigError(f"{where}: there is no file {file}")

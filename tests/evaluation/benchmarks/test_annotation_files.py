@@ -48,7 +48,7 @@ def test_json_lines_skip_blank_lines_and_keep_separators_inside_texts(tmp_path):
 
 @pytest.mark.parametrize(
     ("second", "message"),
-    [('{"id": 2, "te', "line 2 is not complete JSON"), ("[1]", "line 2 is a list, not an object")],
+    [('{"id": 2, "te', "line 2 is not JSON"), ("[1]", "line 2 is not a JSON object. Was its download")],
 )
 def test_a_damaged_line_is_named(tmp_path, second, message):
     with pytest.raises(ConfigError, match=rf"file\.json, {message}"):
