@@ -70,7 +70,7 @@ def millions(flag: str) -> int:
       ConfigError: it is no positive number.
     """
     value = flags.FLAGS[flag].value
-    if not 0 < value < math.inf:
+    if not 0 < value * 1_000_000 < math.inf:
         raise ConfigError(f"--{flag} must be a positive number, got {value}")
     return math.ceil(value * 1_000_000)
 

@@ -15,7 +15,7 @@ from flamingo_jax import command_line
 from flamingo_jax.config import ConfigError
 from flamingo_jax.inference.session import Session
 from flamingo_jax.parallel import distributed
-from flamingo_jax.serving.address import bind, is_loopback
+from flamingo_jax.serving.address import bind, is_loopback, listen
 from flamingo_jax.serving.dialogue.style import STYLES, find_style
 from flamingo_jax.serving.engine.abstention import open_rule
 from flamingo_jax.serving.engine.config import EngineConfig
@@ -68,7 +68,9 @@ def main() -> None:
         session = Session.open(workdir)
         config = _of_session(config, session)
         warming = Warming(first_prompts(config.style), config.usual_tokens) if values.warm_up else None
-        engine = Engine(session, limits, open_rule(workdir, session), warming)
+        rule = open_rule(workdir, session)
+        listen(bound)  # before the engine begins to compile, which nothing interrupts
+        engine = Engine(session, limits, rule, warming)
         ended = serve(make_app(engine, config), engine, bound, values.drain)
     if not ended:
         command_line.leave(0)

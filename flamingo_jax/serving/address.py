@@ -8,6 +8,7 @@ import socket
 from flamingo_jax.config import ConfigError
 
 _logger = logging.getLogger(__name__)
+_BACKLOG = 2048  # connections that are not accepted yet
 
 
 def is_loopback(host: str) -> bool:
@@ -42,14 +43,14 @@ def bind(host: str, port: int) -> socket.socket:
     return bound
 
 
-def listen(bound: socket.socket, backlog: int) -> None:
+def listen(bound: socket.socket) -> None:
     """Takes connections from now on.
 
     Raises:
       ConfigError: another process has begun to listen at the address since it was bound.
     """
     try:
-        bound.listen(backlog)
+        bound.listen(_BACKLOG)
     except OSError as error:
         raise _refused(*bound.getsockname()[:2], error) from error
 

@@ -34,10 +34,9 @@ def started(monkeypatch, serve):
     """Calls `main` with flags, and gives what it would serve."""
     served = []
 
-    def keep(app, engine, bound, drain_s):
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(bound.getsockname(), timeout=5)
-        served.append((app, engine, *bound.getsockname(), drain_s))
+    def keep(app, engine, listening, drain_s):
+        socket.create_connection(listening.getsockname(), timeout=5).close()
+        served.append((app, engine, *listening.getsockname(), drain_s))
         return engine.close()
 
     monkeypatch.setattr(serve.Session, "open", lambda workdir: Opened())
@@ -120,6 +119,7 @@ def test_loopback(host, nearby):
         ("--drain=1e12", "--drain"),
         ("--max_file_mb=0", "--max_file_mb must be a positive number"),
         ("--max_file_mb=nan", "--max_file_mb"),
+        ("--max_file_mb=1e303", "--max_file_mb"),
         ("--max_megapixels=0", "--max_megapixels"),
         ("--max_body_mb=inf", "--max_body_mb"),
         ("--model_name= ", "model is empty"),
@@ -135,6 +135,25 @@ def test_mistakes_are_one_line_before_the_model_loads(started, serve, tmp_path, 
     with pytest.raises(ConfigError, match=reason) as refused:
         started(f"--workdir={tmp_path}", "--port=0", flag, *(f"--{each}" for each in more))
     assert "\n" not in str(refused.value)
+
+
+def test_an_address_that_is_taken_while_the_model_loads_is_told_before_anything_is_compiled(
+    started, serve, tmp_path, monkeypatch
+):
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+
+        def load(workdir):
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(other.getsockname(), timeout=5)
+            other.listen()
+            return Opened()
+
+        monkeypatch.setattr(serve.Session, "open", load)
+        monkeypatch.setattr(serve, "Engine", lambda *arguments: pytest.fail("the engine was started"))
+        with pytest.raises(ConfigError, match="cannot be listened at: Address already in use"):
+            started(f"--workdir={tmp_path}", f"--port={other.getsockname()[1]}", "--warm_up")
 
 
 @pytest.mark.parametrize(

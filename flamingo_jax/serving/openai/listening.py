@@ -10,12 +10,10 @@ from collections.abc import Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
-from flamingo_jax.serving.address import listen
 from flamingo_jax.serving.engine.engine import Engine
 
 _logger = logging.getLogger(__name__)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_BACKLOG = 2048  # connections that are not accepted yet
 _TO_SAY_SO = 5.0  # seconds that responses may take which say that the server ends
 _IN_A_HURRY = 1.0  # the same after a second signal
 
@@ -28,22 +26,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def serve(app: ASGIApp, engine: Engine, bound: socket.socket, drain_s: float) -> bool:
-    """Listens until SIGTERM or SIGINT; then takes nothing new and finishes what is left, within `drain_s` seconds.
+def serve(app: ASGIApp, engine: Engine, listening: socket.socket, drain_s: float) -> bool:
+    """Serves until SIGTERM or SIGINT; then takes nothing new and finishes what is left, within `drain_s` seconds.
 
     What is left after that fails with a reason. A second signal ends the wait.
 
     Args:
-      bound: see `address.bind`.
+      listening: see `address.listen`.
 
     Returns:
       Whether the engine has ended, see `Engine.close`.
-
-    Raises:
-      ConfigError: another process listens at the address by now.
     """
-    listen(bound, _BACKLOG)
-    return asyncio.run(_serve(app, engine, bound, drain_s))
+    return asyncio.run(_serve(app, engine, listening, drain_s))
 
 
 def make_server(app: ASGIApp, drain_s: float) -> uvicorn.Server:
@@ -81,7 +75,10 @@ async def _serve(app: ASGIApp, engine: Engine, listening: socket.socket, drain_s
         await asyncio.to_thread(engine.close)
     await asyncio.wait({serving, hurry}, return_when=asyncio.FIRST_COMPLETED)
     await asyncio.wait({serving}, timeout=_IN_A_HURRY)
-    serving.cancel()  # nothing, unless a client is waited for
+    for connection in list(server.server_state.connections):  # of clients that are waited for
+        connection.transport.abort()  # their requests end as if they had hung up
+    await asyncio.wait({serving}, timeout=_IN_A_HURRY)
+    serving.cancel()  # nothing, if it has ended
     with contextlib.suppress(asyncio.CancelledError):
         await serving
     hurry.cancel()

@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from flamingo_jax.serving.address import bind
+from flamingo_jax.serving.address import bind, listen
 from flamingo_jax.serving.engine.config import EngineConfig
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.app import make_app
@@ -18,4 +18,6 @@ if __name__ == "__main__":
     ours.addHandler(logging.StreamHandler())
     step, drain = map(float, sys.argv[1:])
     engine = Engine(FakeSession(step, 5 * step), EngineConfig(wait_s=20.0))
-    sys.exit(not serve(make_app(engine, ServerConfig(MODEL)), engine, bind("127.0.0.1", 0), drain))
+    listening = bind("127.0.0.1", 0)
+    listen(listening)
+    sys.exit(not serve(make_app(engine, ServerConfig(MODEL)), engine, listening, drain))
