@@ -48,7 +48,10 @@ def fetch(url: str, most: int, seconds: float, take: Callable[[int], None] = lam
         answer = _get(url, most, end, take)
         if isinstance(answer, bytes):
             return answer
-        url = urllib.parse.urljoin(url, answer)
+        try:
+            url = urllib.parse.urljoin(url, answer)
+        except ValueError as error:
+            raise FetchError("the address leads to another that is malformed") from error
     raise FetchError(f"the address leads to another more than {_REDIRECTS} times")
 
 

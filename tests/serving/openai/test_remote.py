@@ -19,13 +19,18 @@ from tests.serving.openai.running import MODEL, asking, begin, held, picture_par
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
-    """`/picture`; `/to?ADDRESS` redirects there; `/large` has no end; `/slow` sends a byte at a time."""
+    """`/picture`; `/to?ADDRESS` redirects there, and `/astray` to what is none; `/large` has no end; `/slow` sends
+    a byte at a time."""
 
     def do_GET(self):
         path, _, query = self.path.partition("?")
         if path == "/to":
             self.send_response(302)
             self.send_header("Location", query)
+            self.end_headers()
+        elif path == "/astray":
+            self.send_response(302)
+            self.send_header("Location", "http://[::1")
             self.end_headers()
         elif path == "/missing":
             self.send_error(404)
@@ -156,6 +161,11 @@ def test_pictures_are_fetched_through_redirections(web, here_is_public):
 def test_redirections_are_judged_as_well(web, here_is_public, target):
     with pytest.raises(FetchError, match=r"not one of"):
         fetch(f"{web}/to?{target.replace('localhost.', '127.0.0.2')}", 10_000, 5)
+
+
+def test_a_redirection_to_what_is_no_address_is_refused(web, here_is_public):
+    with pytest.raises(FetchError, match="leads to another that is malformed"):
+        fetch(f"{web}/astray", 10_000, 5)
 
 
 def test_redirections_end(web, here_is_public):
