@@ -4,13 +4,14 @@ import base64
 import binascii
 import dataclasses
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from etils import epath
 
 from flamingo_jax.config import ConfigError
 from flamingo_jax.data.document import Image, Video
+from flamingo_jax.data.images import MAX_PIXELS_LIMIT
 from flamingo_jax.html.files import write_whole
 from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
@@ -19,10 +20,11 @@ from flamingo_jax.serving.uploads import Limits, UploadError, check_upload, pict
 FORMAT, VERSION = "flamingo_jax conversation", 1
 LARGEST = 96 * 2**20
 """Bytes of a file; about 70 MB of media, which take a third more as text."""
+MOST_PIXELS = 1_000_000_000
+"""Pixels of all pictures of a file together: seconds of decoding."""
 _KINDS = {"image": Image, "video": Video}
-_MOST_PIXELS = 1_000_000_000  # of all pictures of a file; seconds of decoding
-_Check = Callable[[str, bytes], Image | Video]
-_OWN = Limits(bytes=LARGEST)  # what a user has saved may be read, whatever its media were allowed to have then
+OWN = Limits(bytes=LARGEST, pixels=MAX_PIXELS_LIMIT)
+"""Of each medium of a file that was saved here, whatever limits it was sent under."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,6 +93,13 @@ def save(path: epath.Path, saved: Saved) -> None:
       ConfigError: it would be larger than what is read again.
       OSError: it cannot be written.
     """
+    turns = [*saved.conversation.turns, *{turn for each in saved.asked for turn in each.examples}]
+    pixels = sum(picture_pixels(medium.encoded) for turn in turns for medium in turn.media)
+    if pixels > MOST_PIXELS:
+        raise ConfigError(
+            f"the pictures of the conversation and its examples have {pixels:,} pixels together, more than the "
+            f"{MOST_PIXELS:,} that are read again: show smaller examples, or begin a new conversation sooner"
+        )
     content = to_json(saved).encode()
     if len(content) > LARGEST:
         raise ConfigError(
@@ -100,11 +109,11 @@ def save(path: epath.Path, saved: Saved) -> None:
     write_whole(path, content)
 
 
-def load(path: epath.Path, limits: Limits = _OWN) -> Saved:
+def load(path: epath.Path, limits: Limits = OWN) -> Saved:
     """Reads a file.
 
     Args:
-      limits: of each medium in it.
+      limits: of each medium that the user sent; examples may be as large as `OWN` says.
 
     Raises:
       ConfigError: it is no such file, damaged, of another version or larger than `LARGEST` bytes.
@@ -116,7 +125,7 @@ def load(path: epath.Path, limits: Limits = _OWN) -> Saved:
     return from_json(path.read_bytes(), path.name, limits)
 
 
-def from_json(content: bytes, name: str, limits: Limits = _OWN) -> Saved:
+def from_json(content: bytes, name: str, limits: Limits = OWN) -> Saved:
     """The inverse of `to_json`; `name` is for messages.
 
     Raises:
@@ -131,9 +140,9 @@ def from_json(content: bytes, name: str, limits: Limits = _OWN) -> Saved:
     if record.get("version") != VERSION:
         raise ConfigError(f"{name} is of version {record.get('version')!r}, and this program reads {VERSION}")
     try:
-        check = _checker(limits)
-        examples = [_read_turn(each, check) for each in record["examples"]]
-        turns = tuple(_read_turn(each, check) for each in record["turns"])
+        budget = _PixelBudget(MOST_PIXELS)
+        examples = [_read_turn(each, budget, OWN) for each in record["examples"]]
+        turns = tuple(_read_turn(each, budget, limits) for each in record["turns"])
         asked = tuple(_read_asked(each["asked"], examples) for each in record["turns"])
         return Saved(Conversation(turns), asked)
     except UploadError as error:
@@ -152,31 +161,30 @@ def _medium(medium: Image | Video) -> dict[str, Any]:
     return {"kind": kind, "source": medium.source, **span, "data": base64.b64encode(medium.encoded).decode()}
 
 
-def _checker(limits: Limits) -> _Check:
-    """`check_upload` for media of which whoever made the file may have put any number there."""
-    left = _MOST_PIXELS
+class _PixelBudget:
+    """Whoever made a file may have put any number of pictures there."""
 
-    def check(name: str, encoded: bytes) -> Image | Video:
-        nonlocal left
-        left -= picture_pixels(encoded)
-        if left < 0:
-            raise UploadError(f"its pictures have more than {_MOST_PIXELS:,} pixels together, which are not decoded")
-        return check_upload(name, encoded, limits)
+    def __init__(self, most: int):
+        self._most = self._left = most
 
-    return check
+    def take(self, encoded: bytes) -> None:
+        self._left -= picture_pixels(encoded)
+        if self._left < 0:
+            raise UploadError(f"its pictures have more than {self._most:,} pixels together, which are not decoded")
 
 
-def _read_turn(record: Mapping[str, Any], check: _Check) -> Turn:
-    media = tuple(_read_medium(each, check) for each in record["media"])
+def _read_turn(record: Mapping[str, Any], budget: _PixelBudget, limits: Limits) -> Turn:
+    media = tuple(_read_medium(each, budget, limits) for each in record["media"])
     return Turn(_text(record["text"]), media, _text(record["answer"]))
 
 
-def _read_medium(record: Mapping[str, Any], check: _Check) -> Image | Video:
+def _read_medium(record: Mapping[str, Any], budget: _PixelBudget, limits: Limits) -> Image | Video:
     try:
         encoded = base64.b64decode(_text(record["data"]), validate=True)
     except binascii.Error as error:
         raise ValueError(f"data of a medium is no base64: {error}") from error
-    medium = check(_text(record["source"]), encoded)
+    budget.take(encoded)
+    medium = check_upload(_text(record["source"]), encoded, limits)
     if not isinstance(medium, _KINDS[record["kind"]]):
         raise ValueError(f"{medium.source} is called {record['kind']!r}, and is none")
     if isinstance(medium, Video) and record.get("span"):

@@ -2,7 +2,7 @@
 
 import dataclasses
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ from flamingo_jax.evaluation.fewshot.features import features
 from flamingo_jax.evaluation.fewshot.support import Rices
 from flamingo_jax.evaluation.text_files import read_objects
 from flamingo_jax.inference.session import Session
+from flamingo_jax.serving.dialogue.files import OWN
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
+from flamingo_jax.serving.uploads import check_upload
 
 METADATA = "metadata.jsonl"
 """One JSON object a line, `file_name`, `question` (may be empty or left out) and `answer`, as ImageFolder has it."""
 _LINES = ": write one JSON object a line, in UTF-8, with file_name, question and answer"
-_VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".gif", ".mpg", ".mpeg")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,13 +47,13 @@ class Support:
         Raises:
           ConfigError: a file or line is missing or damaged; the message names it.
         """
-        items = _items(folder)
+        examples = _examples(folder)
         try:
-            turns = tuple(Turn(item.prompt, (item.medium.load(),), item.answer) for item in items)
             with tempfile.TemporaryDirectory() as scratch:
-                found = features(session, items, epath.Path(scratch) / "support.npz")
+                found = features(session, [item for item, _ in examples], epath.Path(scratch) / "support.npz")
         except (OSError, MediaError) as error:
             raise ConfigError(f"the support folder {folder}: {error}") from error
+        turns = tuple(turn for _, turn in examples)
         return cls(turns, found, session)
 
     def nearest(self, conversation: Conversation, count: int) -> tuple[Turn, ...]:
@@ -74,21 +75,27 @@ class Support:
         return self.session.pooled_features([medium], 1, frames)
 
 
-def _items(folder: epath.Path) -> Sequence[Item]:
+def _examples(folder: epath.Path) -> list[tuple[Item, Turn]]:
     path = folder / METADATA
     if not path.exists():
         raise ConfigError(f"the support folder {folder} needs a file {METADATA}{_LINES}")
-    items = [_item(folder, record, where) for where, record in read_objects(path, _LINES)]
-    if not items:
+    examples = [_example(folder, record, where) for where, record in read_objects(path, _LINES)]
+    if not examples:
         raise ConfigError(f"{path} has no line: each is one example")
-    return items
+    return examples
 
 
-def _item(folder: epath.Path, record: Mapping[str, Any], where: str) -> Item:
+def _example(folder: epath.Path, record: Mapping[str, Any], where: str) -> tuple[Item, Turn]:
+    """For its features, and to be shown; checked as what is read from a saved conversation, where it may stand."""
     name, question, answer = record.get("file_name"), record.get("question") or "", record.get("answer")
     if not (isinstance(name, str) and name and isinstance(question, str) and isinstance(answer, str) and answer):
         raise ConfigError(f"{where}: file_name and answer are texts, and question is one or left out")
     file = folder / name
     if not file.exists():
         raise ConfigError(f"{where}: there is no file {file}")
-    return Item(where, MediaFile(str(file), name.lower().endswith(_VIDEOS)), question, answer)
+    try:
+        medium = check_upload(name, file.read_bytes(), OWN)
+        turn = Turn(question, (medium,), answer)
+    except (OSError, ValueError) as error:  # ValueError: also an `UploadError`
+        raise ConfigError(f"{where}: {error}") from error
+    return Item(where, MediaFile(str(file), isinstance(medium, Video)), question, answer), turn

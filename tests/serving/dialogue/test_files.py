@@ -14,6 +14,7 @@ from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.talk import Talk
 from flamingo_jax.serving.dialogue.turns import Conversation, Turn
 from flamingo_jax.serving.uploads import Limits
+from tests.data.samples import noise_bytes
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
 from tests.serving.dialogue.media import mp4, png
 
@@ -105,9 +106,27 @@ def test_media_of_files_have_limits(tmp_path, monkeypatch):
     files.save(path, SAVED)
     with pytest.raises(ConfigError, match=r"talk.json: \S+ has \d+ bytes: at most 50 are taken"):
         files.load(path, Limits(bytes=50))
-    monkeypatch.setattr(files, "_MOST_PIXELS", 100)
+    monkeypatch.setattr(files, "MOST_PIXELS", 100)
     with pytest.raises(ConfigError, match=r"talk.json: its pictures have more than 100 pixels together"):
         files.load(path)
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="have 2,048 pixels together, more than the 100 that are read again"):
+        files.save(path, SAVED)
+    assert path.read_bytes() == before
+
+
+def test_what_was_saved_is_read_whatever_its_media_were_allowed_to_have(tmp_path):
+    """Here a picture of more pixels than are taken by default, and an example of more bytes than users may send."""
+    large, shown = Image(png(side=8100), "large.png"), Turn("", (Image(noise_bytes(0, (90, 90), "PNG")),), "Noise.")
+    asked = Asked(Settings(style="questions", shots=1), 512, 4, (shown,))
+    path = epath.Path(tmp_path) / "talk.json"
+    files.save(path, Saved(Conversation((Turn("What?", (large,), "Red."),)), (asked,)))
+    assert files.load(path).conversation.turns[0].media == (large,)
+    small = Saved(Conversation((Turn("What?", (RED,), "Red."),)), (asked,))
+    files.save(path, small)
+    limits = Limits(bytes=len(RED.encoded))
+    assert len(shown.media[0].encoded) > limits.bytes
+    assert files.load(path, limits).conversation == small.conversation
 
 
 def _saved(say) -> Saved:

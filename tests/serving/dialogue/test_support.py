@@ -71,7 +71,8 @@ def test_they_are_shown_before_the_conversation(folder):
         ('{"file_name": "red.png"}', "file_name and answer are texts"),
         ('{"file_name": "red.png", "answer": "a", "question": 3}', "file_name and answer are texts"),
         ('{"file_name": "none.png", "answer": "a"}', "there is no file"),
-        ('{"file_name": "metadata.jsonl", "answer": "a"}', "cannot identify|metadata.jsonl"),
+        ('{"file_name": "metadata.jsonl", "answer": "a"}', "line 1: metadata.jsonl: neither a picture"),
+        ('{"file_name": "red.png", "answer": "\\ud800"}', "line 1: the text has half of a character"),
         ("", "has no line"),
     ],
 )
