@@ -60,8 +60,12 @@ class Handlers:
         try:
             settings = _settings(style, answer_tokens, beams, temperature, top_p, seed, shots, abstain)
             answer = talk.ask(text, [receive(path, self._limits) for path in paths], settings)
-            next(answer)
+            next(answer)  # the question stands
+            dropped = talk.dropped
             yield self._view(talk, gr.update(value={"text": "", "files": []}, **_WRITING), live=answer_so_far(""))
+            next(answer)  # the model was asked
+            history = gr.skip() if talk.dropped == dropped else transcript(talk, self._thumbnail)
+            yield gr.skip(), history, gr.skip(), gr.skip(), seen(talk, self._window)
             for so_far in answer:
                 yield gr.skip(), gr.skip(), answer_so_far(so_far), gr.skip(), gr.skip()  # the user may write on
         except (ChatError, ConfigError, UploadError) as error:

@@ -14,6 +14,7 @@ from flamingo_jax.serving.dialogue.talk import MOST_MEDIA, Talk
 from flamingo_jax.serving.engine.events import CANCELLED, ERROR, Done, Failed
 from flamingo_jax.serving.engine.request import Busy
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
+from tests.serving.dialogue.media import png
 
 SHORT = Settings(style="questions")
 CAT = Image(b"cat", "cat.png")
@@ -23,7 +24,7 @@ def test_an_answer_grows_and_the_next_question_shows_it_to_the_model():
     engine = FakeEngine()
     talk = Talk(fake_chat(engine))
     grown = list(talk.ask("What is it?", (CAT,), SHORT))
-    assert grown == ["", "Answer", "Answer 1", "Answer 1 about", "Answer 1 about 1", "Answer 1 about 1 pictures."]
+    assert grown == ["", "", "Answer", "Answer 1", "Answer 1 about", "Answer 1 about 1", "Answer 1 about 1 pictures."]
     list(talk.ask("And now?", (), SHORT))
     assert engine.requests[1].prompt_text == (
         "<image>Question: What is it? Answer: Answer 1 about 1 pictures.<EOC>Question: And now? Answer:"
@@ -59,10 +60,21 @@ def test_whoever_reads_no_further_cancels_the_request():
     engine = FakeEngine(pause=0.01)
     talk = Talk(fake_chat(engine))
     answer = talk.ask("What?", (CAT,), SHORT)
-    next(answer), next(answer)
+    next(answer), next(answer), next(answer)
     answer.close()
     assert engine.ended[0].kind == CANCELLED
     assert talk.asked[-1].finish == "stopped"
+
+
+def test_a_question_stands_before_the_device_is_waited_for_and_may_be_given_up():
+    engine = FakeEngine()
+    support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
+    talk = Talk(fake_chat(engine, support=support))
+    answer = talk.ask("What?", (CAT,), Settings(style="questions", shots=1))
+    assert next(answer) == "" and engine.errands == 0
+    assert talk.conversation.waits and talk.conversation.turns[-1].text == "What?"
+    answer.close()
+    assert talk.conversation.turns == () and engine.requests == []
 
 
 def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind():
@@ -160,6 +172,7 @@ def test_what_cannot_be_asked_is_said():
         ("a", (), Settings(abstain=True), "no rule"),
         ("a", (CAT,), Settings(shots=2), "no support folder"),
         ("a", (Image(bytes(MOST_MEDIA + 1)),), SHORT, "begin a new one"),
+        ("a", (Image(png(side=9000)),) * 10, SHORT, "up to 750,000,000 pixels together"),
     ):
         with pytest.raises(ChatError, match=reason):
             list(talk.ask(text, media, settings))
