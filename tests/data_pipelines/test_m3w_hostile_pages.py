@@ -1,5 +1,6 @@
 """Pages made to take time: extraction stays linear, and what no parser reads in linear time is dropped unread."""
 
+import math
 import time
 import tracemalloc
 
@@ -11,8 +12,9 @@ from data_pipelines.m3w.boilerplate import BoilerplateRules
 from data_pipelines.m3w.config import M3WConfig
 from data_pipelines.m3w.html import extract
 from data_pipelines.m3w.items import Paragraph, merge_paragraphs
+from tests.patience import within
 
-# Each takes up to 0.1 s with n = 8,000.
+# Each takes up to 0.3 s with n = 8,000.
 LINEAR = {
     "one long text": lambda n: f"<p>{'word ' * 50 * n}",
     "one long space": lambda n: f"<p>{' ' * 500 * n}",
@@ -23,7 +25,7 @@ LINEAR = {
     "marks": lambda n: f"<p>x{'<a href=#f>1 </a><a href=#f>[1]</a> ' * n}",
     "links": lambda n: "<a href=x>text" * n,
     "navigation": lambda n: "<nav>x</nav>" * n,
-    "different classes": lambda n: "".join(f"<div class='c{index} d' id='i{index}'>x</div>" for index in range(n)),
+    "different classes": lambda n: "".join(f"<div class='c{index} d' id='i{index}'>x</div>" for index in range(4 * n)),
     "tags without end": lambda n: f"<b>{'<b>' * 4 * n}x",
     "captions before an image": lambda n: f"<figure>{'<figcaption>c</figcaption>' * n}<img src=a></figure>",
     "images of a picture": lambda n: f"<picture>{'<source srcset=a><img src=b>' * n}",
@@ -46,27 +48,28 @@ TANGLED = {
 
 
 def seconds(html: str) -> float:
-    """Of this process, the least of three."""
-    times = []
-    for _ in range(3):
-        start = time.process_time()
-        merge_paragraphs(item for item in extract(html, BoilerplateRules()).items if isinstance(item, Paragraph))
-        times.append(time.process_time() - start)
-    return min(times)
+    """Of this thread."""
+    start = time.thread_time()
+    merge_paragraphs(item for item in extract(html, BoilerplateRules()).items if isinstance(item, Paragraph))
+    return time.thread_time() - start
 
 
 @pytest.mark.parametrize("shape", LINEAR)
 def test_four_times_as_much_takes_about_four_times_as_long(shape):
     short, long = LINEAR[shape](2_000), LINEAR[shape](8_000)
     assert not tangles.is_tangled(long)
-    assert seconds(long) < 8 * seconds(short) + 0.02  # quadratic time is 16 times as long
+    least = [math.inf, math.inf]  # others who use the machine only ever add to it
+    for _ in range(20):
+        least = [min(before, seconds(html)) for before, html in zip(least, (short, long), strict=True)]
+        if least[1] < 8 * least[0] + 0.02:  # quadratic time is 16 times as long
+            return
+    pytest.fail(f"{least[0]:.3f} s and {least[1]:.3f} s")
 
 
 @pytest.mark.parametrize("shape", TANGLED)
 def test_tangled_pages_are_dropped_in_a_moment(shape):
-    start = time.process_time()
-    assert pages.extract(TANGLED[shape].encode(), M3WConfig()) == "page_tangled"
-    assert time.process_time() - start < 1.5
+    with within(1.5, time.thread_time):  # 0.1 s on an idle machine
+        assert pages.extract(TANGLED[shape].encode(), M3WConfig()) == "page_tangled"
 
 
 @pytest.mark.parametrize(
@@ -106,6 +109,5 @@ def test_megabytes_of_class_names_are_not_kept():
 
 def test_srcset_takes_linear_time_for_any_run_of_its_characters():
     for unit in (" ", ",", ", ", " ,", "9", "a,", "a ", "x,"):
-        start = time.process_time()
-        srcset.parse("a " + unit * 200_000 + " b")
-        assert time.process_time() - start < 1, unit
+        with within(1, time.thread_time):
+            srcset.parse("a " + unit * 200_000 + " b")

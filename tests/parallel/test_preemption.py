@@ -11,6 +11,7 @@ import pytest
 
 from flamingo_jax.parallel import preemption
 from flamingo_jax.parallel.preemption import PreemptionNotice
+from tests.patience import until
 
 POLL = 0.02  # seconds
 QUIET = {"preempted": "FALSE", "maintenance-event": "NONE"}
@@ -59,13 +60,6 @@ def metadata(**entries) -> Iterator[Metadata]:
             thread.join()
 
 
-def wait_for(condition) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.005)
-
-
 def is_watching() -> bool:
     return any(thread.name == "preemption" for thread in threading.enumerate())
 
@@ -73,7 +67,7 @@ def is_watching() -> bool:
 @pytest.fixture(autouse=True)
 def _no_thread_is_left():
     yield
-    wait_for(lambda: not is_watching())
+    until(lambda: not is_watching())
 
 
 @pytest.mark.parametrize(
@@ -87,22 +81,22 @@ def _no_thread_is_left():
 def test_calls_once_when_it_is_announced(entry, value, told):
     reasons = []
     with metadata() as server, PreemptionNotice(reasons.append, reasons.append, server.url, POLL):
-        wait_for(lambda: len(server.asked) > 6)
+        until(lambda: len(server.asked) > 6)
         assert reasons == []
         server.entries[entry] = value
-        wait_for(lambda: reasons)
+        until(lambda: reasons)
         if entry == "preempted":
-            wait_for(lambda: not is_watching())
+            until(lambda: not is_watching())
         else:  # which may still come
             asked = len(server.asked)
-            wait_for(lambda: len(server.asked) > asked + 3)
+            until(lambda: len(server.asked) > asked + 3)
     assert len(reasons) == 1 and told in reasons[0]
 
 
 def test_a_notice_that_is_there_at_first_is_told():
     reasons = []
     with metadata(preempted="TRUE") as server, PreemptionNotice(reasons.append, reasons.append, server.url):
-        wait_for(lambda: reasons)
+        until(lambda: reasons)
 
 
 def test_a_live_migration_is_no_reason_to_stop():
@@ -111,7 +105,7 @@ def test_a_live_migration_is_no_reason_to_stop():
         metadata(maintenance_event="MIGRATE_ON_HOST_MAINTENANCE") as server,
         PreemptionNotice(reasons.append, reasons.append, server.url, POLL),
     ):
-        wait_for(lambda: len(server.asked) > 6)
+        until(lambda: len(server.asked) > 6)
     assert reasons == []
 
 
@@ -119,12 +113,12 @@ def test_gives_up_where_nobody_listens():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     with PreemptionNotice(pytest.fail, pytest.fail, f"http://127.0.0.1:{port}", POLL):
-        wait_for(lambda: not is_watching())
+        until(lambda: not is_watching())
 
 
 def test_gives_up_where_the_name_is_unknown():
     with PreemptionNotice(pytest.fail, pytest.fail, "http://metadata.invalid/computeMetadata/v1/instance", POLL):
-        wait_for(lambda: not is_watching())
+        until(lambda: not is_watching())
 
 
 @pytest.mark.parametrize("entries", [{"preempted": "TRUE"}, {"preempted": 404}, {"preempted": 302}])
@@ -132,7 +126,7 @@ def test_gives_up_on_a_server_that_is_not_googles(entries):
     with metadata(**entries) as server:
         server.flavor = None
         with PreemptionNotice(pytest.fail, pytest.fail, server.url, POLL):
-            wait_for(lambda: not is_watching())
+            until(lambda: not is_watching())
         assert len(server.asked) == 1
 
 
@@ -148,7 +142,7 @@ def test_gives_up_on_a_server_that_talks_nonsense():
         talker = threading.Thread(target=talk)
         talker.start()
         with PreemptionNotice(pytest.fail, pytest.fail, f"http://127.0.0.1:{server.getsockname()[1]}", POLL):
-            wait_for(lambda: not is_watching())
+            until(lambda: not is_watching())
         talker.join()
 
 
@@ -158,22 +152,22 @@ def test_gives_up_on_a_server_that_is_silent(monkeypatch):
         socket.create_server(("127.0.0.1", 0)) as server,
         PreemptionNotice(pytest.fail, pytest.fail, f"http://127.0.0.1:{server.getsockname()[1]}", POLL),
     ):
-        wait_for(lambda: not is_watching())
+        until(lambda: not is_watching())
 
 
 @pytest.mark.parametrize("trouble", [503, 404, "stop"])
 def test_asks_on_after_trouble_of_a_server_that_was_reached(trouble):
     reasons = []
     with metadata() as server, PreemptionNotice(reasons.append, reasons.append, server.url, POLL):
-        wait_for(lambda: len(server.asked) > 2)
+        until(lambda: len(server.asked) > 2)
         if trouble == "stop":
             server.flavor = None  # as good as away: its answers count for nothing
         else:
             server.entries["preempted"] = trouble
         before = len(server.asked)
-        wait_for(lambda: len(server.asked) > before + 4)
+        until(lambda: len(server.asked) > before + 4)
         server.flavor, server.entries["preempted"] = "Google", "TRUE"
-        wait_for(lambda: reasons)
+        until(lambda: reasons)
 
 
 def test_an_entry_that_the_server_lacks_does_not_hide_the_other():
@@ -182,7 +176,7 @@ def test_an_entry_that_the_server_lacks_does_not_hide_the_other():
         metadata(preempted=404, maintenance_event="TERMINATE_ON_HOST_MAINTENANCE") as server,
         PreemptionNotice(reasons.append, reasons.append, server.url, POLL),
     ):
-        wait_for(lambda: reasons)
+        until(lambda: reasons)
 
 
 def test_no_proxy_is_asked(monkeypatch):
@@ -191,16 +185,16 @@ def test_no_proxy_is_asked(monkeypatch):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.server_port}")
         monkeypatch.delenv("no_proxy", raising=False)
         with PreemptionNotice(pytest.fail, pytest.fail, server.url, POLL):
-            wait_for(lambda: len(server.asked) > 2)
+            until(lambda: len(server.asked) > 2)
         assert proxy.asked == []
 
 
 def test_nothing_is_called_after_the_end():
     with metadata() as server:
         with PreemptionNotice(pytest.fail, pytest.fail, server.url, POLL):
-            wait_for(lambda: server.asked)
+            until(lambda: server.asked)
         server.entries["preempted"] = "TRUE"
-        wait_for(lambda: not is_watching())
+        until(lambda: not is_watching())
 
 
 def test_the_end_does_not_wait_for_the_server():

@@ -3,6 +3,7 @@ import time
 import pytest
 
 from flamingo_jax.planning import hlo
+from tests.patience import within
 
 PROGRAM = """HloModule jit_step, is_scheduled=true, num_partitions=4
 
@@ -87,7 +88,6 @@ def test_reading_takes_time_in_proportion_to_the_text():
     body = [line.replace("fusion.2", f"fusion.{index}") for index in range(40_000)]
     lines = PROGRAM.splitlines()
     text = "\n".join([*lines[:-2], *body, *lines[-2:]])  # 9 MB
-    start = time.process_time()
-    program = hlo.parse(text)
+    with within(10, time.thread_time):  # 0.3 s on an idle machine
+        program = hlo.parse(text)
     assert len(program.computations["main.1_spmd"].instructions) == 40_003
-    assert time.process_time() - start < 10  # 0.3 s on an idle machine

@@ -13,11 +13,11 @@ from etils import epath
 
 from flamingo_jax.training.lease import FILE, Lease, LeaseError
 from flamingo_jax.training.lease_claim import Claim
+from tests.patience import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 SHORT = 0.5  # seconds until a lease that nobody renews may be taken
 LONG = 600.0  # a test that waited for it would fail
-PATIENCE = 40.0  # seconds for what takes a moment on an idle machine
 
 
 class Store:
@@ -87,13 +87,6 @@ def line(process: subprocess.Popen) -> str:
 def lease(workdir: os.PathLike | Store, timeout: float = SHORT, settle: float = 0.1) -> Lease:
     path = workdir if isinstance(workdir, Store) else epath.Path(workdir)
     return Lease(path, timeout_seconds=timeout, settle_seconds=settle)
-
-
-def wait_for(condition) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.01)
 
 
 def is_lost(held: Lease) -> bool:

@@ -13,7 +13,8 @@ import pytest
 from flamingo_jax.training.lease import FILE, LeaseError
 from flamingo_jax.training.lease_claim import Claim
 from flamingo_jax.training.process_identity import identity, surely_dead
-from tests.training.leases import LONG, SHORT, claim_of, is_lost, lease, line, outcomes, program, wait_for
+from tests.patience import until, within
+from tests.training.leases import LONG, SHORT, claim_of, is_lost, lease, line, outcomes, program
 
 
 def test_takes_renews_and_releases(tmp_path, caplog):
@@ -26,7 +27,7 @@ def test_takes_renews_and_releases(tmp_path, caplog):
         held.check()
         first = claim_of(workdir)
         assert (first.pid, first.process) == (os.getpid(), identity())
-        wait_for(lambda: claim_of(workdir).beat >= 2)
+        until(lambda: claim_of(workdir).beat >= 2)
         assert claim_of(workdir) == dataclasses.replace(first, beat=claim_of(workdir).beat)
         held.check()
     assert [path.name for path in workdir.iterdir()] == ["metrics.jsonl"]
@@ -39,11 +40,9 @@ def test_takes_renews_and_releases(tmp_path, caplog):
 
 
 def test_check_is_cheap(tmp_path):
-    with lease(tmp_path, LONG) as held:
-        start = time.perf_counter()
+    with lease(tmp_path, LONG) as held, within(0.5, time.thread_time):  # 0.5 ms each
         for _ in range(1000):
             held.check()
-        assert time.perf_counter() - start < 0.5  # 0.5 ms each, on however busy a machine
 
 
 def test_an_untaken_lease_does_not_check(tmp_path):
@@ -74,7 +73,7 @@ def test_takes_over_at_once_from_a_killed_process(tmp_path, reaped):
         if reaped:
             holder.wait()
         else:
-            wait_for(lambda: surely_dead(holder.pid, claim_of(tmp_path).process))
+            until(lambda: surely_dead(holder.pid, claim_of(tmp_path).process))
         with lease(tmp_path, LONG) as held:
             held.check()
             assert claim_of(tmp_path).pid == os.getpid()
@@ -84,10 +83,8 @@ def test_takes_over_when_the_holder_dies_while_it_waits(tmp_path):
     with program("hold", tmp_path) as holder:
         assert line(holder) == "taken"
         threading.Timer(0.3, holder.kill).start()
-        begin = time.monotonic()
-        with lease(tmp_path, LONG):
+        with within(LONG / 10), lease(tmp_path, LONG):
             pass
-        assert time.monotonic() - begin < LONG / 10
 
 
 def test_suspended_holder_loses_the_lease_and_notices(tmp_path, caplog):
@@ -112,7 +109,7 @@ def test_suspended_holder_keeps_what_nobody_took(tmp_path):
         beat = claim_of(tmp_path).beat
         time.sleep(2 * SHORT)
         holder.send_signal(signal.SIGCONT)
-        wait_for(lambda: claim_of(tmp_path).beat > beat + 1)
+        until(lambda: claim_of(tmp_path).beat > beat + 1)
         print("stop", file=holder.stdin, flush=True)
         assert line(holder) == "released"
 
@@ -183,7 +180,7 @@ def test_a_removed_or_damaged_file_is_restored(tmp_path):
     with lease(tmp_path) as held:
         for spoil in (Path.unlink, lambda path: path.write_bytes(b"{")):
             spoil(tmp_path / FILE)
-            wait_for(lambda: (tmp_path / FILE).exists() and Claim.parse((tmp_path / FILE).read_bytes()))
+            until(lambda: (tmp_path / FILE).exists() and Claim.parse((tmp_path / FILE).read_bytes()))
             held.check()
             assert claim_of(tmp_path).pid == os.getpid()
 
@@ -199,10 +196,10 @@ def test_another_run_after_removal_by_hand_wins(tmp_path):
 
 def test_lost_when_the_workdir_is_gone(tmp_path):
     with lease(tmp_path / "run", 0.4) as held:
-        wait_for(lambda: claim_of(tmp_path / "run").beat)
+        until(lambda: claim_of(tmp_path / "run").beat)
         (tmp_path / "run").rename(tmp_path / "moved")
         held.check()
-        wait_for(lambda: is_lost(held))
+        until(lambda: is_lost(held))
     assert not (tmp_path / "run").exists()
 
 

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from flamingo_jax.training.lease import FILE, LeaseError
-from tests.training.leases import Store, is_lost, lease, wait_for
+from tests.patience import until
+from tests.training.leases import Store, is_lost, lease
 
 
 def test_in_an_object_store(caplog):
@@ -15,7 +16,7 @@ def test_in_an_object_store(caplog):
     with lease(store) as held:
         held.check()
         before = store.text
-        wait_for(lambda: store.text != before)
+        until(lambda: store.text != before)
         assert len(store.text) == len(before)  # what a stale listing says of the size stays true
         with pytest.raises(LeaseError, match=f"store://bucket/run .*process {os.getpid()}"), lease(store):
             pass
@@ -36,7 +37,7 @@ def test_exactly_one_of_many_wins_in_an_object_store():
         def take(store=store, barrier=barrier, winners=winners):
             barrier.wait()
             try:
-                with lease(store, 2, settle=0.3) as held:
+                with lease(store, 4, settle=1) as held:
                     winners.append(held)
                     barrier.wait()
             except LeaseError:
@@ -54,16 +55,16 @@ def test_exactly_one_of_many_wins_in_an_object_store():
 
 def test_a_short_failure_is_survived_and_a_long_one_is_not(caplog):
     store = Store()
-    with lease(store, 0.8) as held:
+    with lease(store, 3) as held:
         store.broken = True
-        time.sleep(0.4)
+        time.sleep(1.2)
         held.check()
         store.broken = False
         before = store.text
-        wait_for(lambda: store.text != before)
+        until(lambda: store.text != before)
         held.check()
         store.broken = True
-        wait_for(lambda: is_lost(held))
+        until(lambda: is_lost(held))
         with pytest.raises(LeaseError, match=r"could not be renewed for .* the store is away"):
             held.check()
         store.broken = False

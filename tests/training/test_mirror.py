@@ -7,6 +7,7 @@ from etils import epath
 
 from flamingo_jax.training import mirror
 from flamingo_jax.training.mirror import Mirror, is_local
+from tests.patience import until
 from tests.training.stores import object_store  # noqa: F401
 
 TARGET = epath.Path("gs://bucket/run")
@@ -16,13 +17,6 @@ TARGET = epath.Path("gs://bucket/run")
 def local_copies(tmp_path, monkeypatch):
     """Copies that are left behind are left in the test's folder."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_the_store_of_the_tests_cannot_append(object_store):  # noqa: F811
@@ -54,10 +48,10 @@ def test_it_comes_at_intervals_and_only_what_has_grown(object_store):  # noqa: F
     path = copy.fetch("metrics.jsonl")
     (copy.folder / "still").write_text("x")
     path.write_text("one\n")
-    wait_until(lambda: (TARGET / "metrics.jsonl").exists() and (TARGET / "metrics.jsonl").read_text() == "one\n")
+    until(lambda: (TARGET / "metrics.jsonl").exists() and (TARGET / "metrics.jsonl").read_text() == "one\n")
     with path.open("a") as file:
         file.write("two\n")
-    wait_until(lambda: (TARGET / "metrics.jsonl").read_text() == "one\ntwo\n")
+    until(lambda: (TARGET / "metrics.jsonl").read_text() == "one\ntwo\n")
     copy.close()
     assert sum(written.endswith("still") for written in object_store.writes) == 1
 
@@ -67,12 +61,12 @@ def test_a_store_that_is_away_is_tried_again_and_told_of_once(object_store, capl
     object_store.away = True
     copy.fetch("metrics.jsonl").write_text("one\n")
     with caplog.at_level("WARNING", "flamingo_jax"):
-        wait_until(lambda: caplog.messages)
+        until(lambda: caplog.messages)
         time.sleep(0.1)
     (said,) = caplog.messages
     assert "gs://bucket/run" in said and "cannot be reached" in said
     object_store.away = False
-    wait_until(lambda: (TARGET / "metrics.jsonl").exists())
+    until(lambda: (TARGET / "metrics.jsonl").exists())
     copy.close()
     assert (TARGET / "metrics.jsonl").read_text() == "one\n"
 

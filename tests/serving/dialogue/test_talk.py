@@ -1,7 +1,6 @@
 """A conversation with an engine that follows a script."""
 
 import threading
-import time
 import types
 
 import pytest
@@ -13,6 +12,7 @@ from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.dialogue.talk import MOST_MEDIA, Talk
 from flamingo_jax.serving.engine.events import CANCELLED, ERROR, Done, Failed
 from flamingo_jax.serving.engine.request import Busy
+from tests.patience import PATIENCE, until, within
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
 from tests.serving.dialogue.media import png
 
@@ -90,21 +90,19 @@ def test_what_waits_for_the_device_holds_nobody_up():
     """The examples of a question are compared on the device, which may be busy with another's answer for long."""
     engine, busy = FakeEngine(lambda request: "", pause=5), threading.Event()
     support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
-    engine.run = lambda errand: (busy.wait(20), errand())[1]
+    engine.run = lambda errand: (busy.wait(PATIENCE), errand())[1]
     talk = Talk(fake_chat(engine, support=support))
     settings = Settings(style="questions", shots=1)
     asking = threading.Thread(target=lambda: list(talk.ask("What?", (CAT,), settings)))
     asking.start()
-    while not talk.conversation.waits:
-        time.sleep(0.01)
-    begun = time.monotonic()
-    assert talk.saved.conversation.turns == ()
-    with pytest.raises(ChatError, match="wait for the answer"):
-        talk.begin()
-    talk.close()
-    assert time.monotonic() - begun < 5
+    until(lambda: talk.conversation.waits)
+    with within(PATIENCE / 2):
+        assert talk.saved.conversation.turns == ()
+        with pytest.raises(ChatError, match="wait for the answer"):
+            talk.begin()
+        talk.close()
     busy.set()
-    asking.join(10)
+    asking.join(PATIENCE)
     assert talk.conversation.turns == () and [event.kind for event in engine.ended] == [CANCELLED]
 
 

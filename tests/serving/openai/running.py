@@ -7,14 +7,14 @@ import json
 import re
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from flamingo_jax.serving.engine.engine import Engine
 from flamingo_jax.serving.openai.app import make_app
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.listening import make_server
 from tests.data.samples import picture_bytes
+from tests.patience import PATIENCE, until
 
 MODEL = "tiny"
 PATH = "/v1/chat/completions"
@@ -28,13 +28,12 @@ def running(engine: Engine, config: ServerConfig | None = None) -> Iterator[int]
         thread = threading.Thread(target=server.run, args=([listening],))
         thread.start()
         try:
-            while not server.started:
-                time.sleep(0.005)
+            until(lambda: server.started)
             yield listening.getsockname()[1]
         finally:
             server.should_exit = True
             engine.close()
-            thread.join(20)
+            thread.join(PATIENCE)
             assert not thread.is_alive()
 
 
@@ -53,7 +52,7 @@ def asking(content="what is it", **more) -> dict:
 
 def post(port: int, body: dict | bytes, **headers: str) -> tuple[int, dict, http.client.HTTPMessage]:
     """Status, JSON and headers of a chat request."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
         connection.request("POST", PATH, content, {"Content-Type": "application/json"} | headers)
@@ -62,7 +61,7 @@ def post(port: int, body: dict | bytes, **headers: str) -> tuple[int, dict, http
 
 
 def get(port: int, path: str, **headers: str) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
@@ -75,7 +74,7 @@ def begin(port: int, body: dict) -> socket.socket:
     head = (
         f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n"
     )
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE)
     connection.sendall(head.encode() + content)
     return connection
 
@@ -90,11 +89,3 @@ def received(connection: socket.socket) -> tuple[int, bytes]:
 def held(port: int) -> int:
     """Bytes of requests, as the server says."""
     return int(re.search(r"^flamingo_held_bytes (\d+)$", get(port, "/metrics")[1], re.MULTILINE)[1])
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Waits for it, five seconds at most."""
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)

@@ -12,6 +12,7 @@ from flamingo_jax.serving.engine.warming import Warming
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.messages import MessageLimits
 from tests.data.samples import clip_bytes, picture_bytes
+from tests.patience import until
 from tests.serving.fake_session import BROKEN, FakeSession
 from tests.serving.openai.running import (
     MODEL,
@@ -25,7 +26,6 @@ from tests.serving.openai.running import (
     post,
     received,
     running,
-    until,
 )
 
 
@@ -52,14 +52,14 @@ def test_a_full_queue_is_429_and_says_when_to_come_back(session):
 @pytest.mark.parametrize("stream", [False, True])
 def test_waiting_and_answering_too_long_are_503(session, stream):
     session.gate.clear()
-    engine = Engine(session, EngineConfig(rows=1, wait_s=0.2, answer_s=0.5))
+    engine = Engine(session, EngineConfig(rows=1, wait_s=0.5, answer_s=0.8))
     with running(engine) as port:
         first = begin(port, asking(stream=stream))
         until(lambda: engine.running == 1)
         status, body, headers = post(port, asking(stream=stream))
-        assert status == 503 and "waited 0.2 seconds" in body["error"]["message"] and headers["Retry-After"]
+        assert status == 503 and "waited 0.5 seconds" in body["error"]["message"] and headers["Retry-After"]
         status, answer = received(first)
-        assert status == 503 and b"took more than 0.5 seconds" in answer
+        assert status == 503 and b"took more than 0.8 seconds" in answer
         session.gate.set()
 
 
@@ -95,7 +95,7 @@ def test_a_client_that_stops_reading_frees_its_place(session):
     session.longest = 10**9
     letters = "x" * 40_000
     session._words = lambda prompt: [letters] * 400
-    with running(engine, ServerConfig(MODEL, send_s=0.3)) as port:
+    with running(engine, ServerConfig(MODEL, send_s=1)) as port:
         unread = begin(port, asking("hi", stream=True, max_tokens=400))
         until(lambda: sum(engine.stats.counts("requests").values()) == 1)
         assert post(port, asking(max_tokens=1))[0] == 200

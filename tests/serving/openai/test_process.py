@@ -18,6 +18,7 @@ import pytest
 from benchmarks.server_load import load
 from flamingo_jax.config import ConfigError
 from flamingo_jax.serving.address import bind, listen
+from tests.patience import until
 from tests.serving.openai.running import MODEL, asking, begin, post
 
 ROOT = Path(__file__).parents[3]
@@ -85,9 +86,7 @@ def test_a_second_signal_ends_the_wait(seconds_a_step, status):
     with process(seconds_a_step, drain=60) as (started, port):
         connection = begin(port, asking("word " * 400, max_tokens=400))
         _until_running(port)
-        for _ in range(2):
-            started.send_signal(signal.SIGINT)
-            time.sleep(0.2)
+        _end_in_a_hurry(started)
         assert started.wait(30) == status  # half of the time to finish in
         connection.close()
 
@@ -97,18 +96,21 @@ def test_a_second_signal_ends_the_wait_for_a_client_that_still_sends():
         client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
         client.sendall(b"Content-Length: 900\r\n\r\n{")
         time.sleep(0.5)
-        for _ in range(2):
-            started.send_signal(signal.SIGINT)
-            time.sleep(0.2)
+        _end_in_a_hurry(started)
         assert started.wait(15) == 0  # half of the time that a body may take
         assert "Traceback" not in started.stderr.read()
 
 
 def _until_running(port: int) -> None:
-    end = time.monotonic() + 20
-    while b"flamingo_running 1" not in urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics").read():
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    metrics = f"http://127.0.0.1:{port}/metrics"
+    until(lambda: b"flamingo_running 1" in urllib.request.urlopen(metrics).read())
+
+
+def _end_in_a_hurry(started: subprocess.Popen) -> None:
+    """With a second signal, when the first was heeded: two that come together are one."""
+    started.send_signal(signal.SIGINT)
+    assert any("asked to end" in line for line in started.stderr)
+    started.send_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

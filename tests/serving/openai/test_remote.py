@@ -14,8 +14,9 @@ from flamingo_jax.serving.openai import remote
 from flamingo_jax.serving.openai.config import ServerConfig
 from flamingo_jax.serving.openai.remote import FetchError, fetch, public
 from tests.data.samples import picture_bytes
+from tests.patience import until, within
 from tests.serving.fake_session import FakeSession
-from tests.serving.openai.running import MODEL, asking, begin, held, picture_part, post, received, running, until
+from tests.serving.openai.running import MODEL, asking, begin, held, picture_part, post, received, running
 
 
 class Pages(http.server.BaseHTTPRequestHandler):
@@ -177,10 +178,8 @@ def test_redirections_end(web, here_is_public):
     "path, reason", [("large", "more than 10000 bytes"), ("slow", "too long"), ("missing", "status 404")]
 )
 def test_what_is_fetched_is_limited(web, here_is_public, path, reason):
-    begun = time.monotonic()
-    with pytest.raises(FetchError, match=reason):
+    with within(30), pytest.raises(FetchError, match=reason):
         fetch(f"{web}/{path}", 10_000, 0.5)
-    assert time.monotonic() - begun < 2
 
 
 # What a peer says at once, and what it then repeats, a byte every 0.05 seconds.
@@ -216,14 +215,12 @@ def test_the_time_of_a_fetch_is_limited_in_every_phase(here_is_public, monkeypat
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=dribble, args=[listening])
         thread.start()
-        begun = time.monotonic()
         try:
-            with pytest.raises(FetchError, match="takes too long"):
+            with within(30), pytest.raises(FetchError, match="takes too long"):
                 fetch(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/", 10_000, 0.5)
-            assert time.monotonic() - begun < 2
         finally:
             ended.set()
-            thread.join(5)
+            thread.join()
 
 
 def test_a_part_of_a_file_is_not_taken_for_all_of_it(here_is_public):
@@ -291,12 +288,11 @@ def test_a_request_that_is_refused_fetches_nothing_more(here_is_public, monkeypa
 
 
 def test_what_is_fetched_is_limited_for_all_requests_together(web, here_is_public):
-    config = ServerConfig(MODEL, allow_remote_urls=True, held_bytes=50_000)
+    config = ServerConfig(MODEL, allow_remote_urls=True, held_bytes=50_000, fetch_s=60)
     with running(Engine(FakeSession()), config) as port:
-        begun = time.monotonic()
-        status, body, headers = post(port, asking([picture_part(f"{web}/{path}") for path in ("large", "slow")]))
+        with within(30):
+            status, body, headers = post(port, asking([picture_part(f"{web}/{path}") for path in ("large", "slow")]))
         assert (status, body["error"]["code"]) == (429, "memory_full") and headers["Retry-After"]
-        assert time.monotonic() - begun < 5
         assert held(port) == 0
         time.sleep(0.2)  # what the other thread still reads
         assert held(port) == 0

@@ -17,6 +17,7 @@ from flamingo_jax.serving.dialogue.settings import Settings
 from flamingo_jax.serving.uploads import DEFAULT
 from flamingo_jax.serving.web.page import Shown
 from flamingo_jax.serving.web.serve import served
+from tests.patience import PATIENCE, until
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
 from tests.serving.dialogue.media import png
 from tests.serving.web.page import opened
@@ -34,7 +35,7 @@ def engine():
 def page(engine):
     with (
         opened(fake_chat(engine), name='<script>alert("x")</script>') as address,
-        httpx.Client(base_url=address) as client,
+        httpx.Client(base_url=address, timeout=PATIENCE) as client,
     ):
         yield client
 
@@ -57,7 +58,7 @@ def call(page, name: str, data: list, session: str = "tab") -> list[dict]:
     body = {"data": data, "fn_index": function(page, name), "session_hash": session}
     assert page.post(f"{API}/queue/join", json=body).status_code == 200
     told = []
-    with page.stream("GET", f"{API}/queue/data", params={"session_hash": session}, timeout=20) as stream:
+    with page.stream("GET", f"{API}/queue/data", params={"session_hash": session}) as stream:
         for line in stream.iter_lines():
             if line.startswith("data: "):
                 told.append(json.loads(line[6:]))
@@ -199,7 +200,7 @@ def test_files_that_are_not_taken_are_explained(page, engine, name, content, rea
 
 
 def test_files_above_the_limit_are_not_even_received(page):
-    assert page.post(f"{API}/upload", files={"files": ("a.png", bytes(101_000_000))}, timeout=60).status_code == 413
+    assert page.post(f"{API}/upload", files={"files": ("a.png", bytes(101_000_000))}).status_code == 413
 
 
 @pytest.mark.parametrize("place, value", [(1, 0), (1, None), (2, 2.5), (0, "poem"), (6, 3), (7, True)])
@@ -224,14 +225,14 @@ def test_a_saved_conversation_comes_back(page):
 
 def test_closing_the_tab_cancels_the_answer():
     engine = FakeEngine(lambda request: "word " * 400, pause=0.05)
-    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address) as page:
+    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
         alive = page.build_request("GET", f"{API}/heartbeat/tab")
         heart = page.send(alive, stream=True)
         reader = threading.Thread(target=_until_closed, args=(page, "tab"), daemon=True)
         reader.start()
-        _wait(lambda: engine.requests)
+        until(lambda: engine.requests)
         heart.close()
-        _wait(lambda: engine.ended)
+        until(lambda: engine.ended)
     assert engine.ended[0].kind == "cancelled"
 
 
@@ -240,24 +241,17 @@ def _until_closed(page, session):
         call(page, "ask", [message("What?"), *SHORT], session)
 
 
-def _wait(what, seconds: float = 20.0):
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
 def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer():
     engine = FakeEngine(lambda request: "", pause=5)
-    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address) as page:
+    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
         path = upload(page, "red.png", png())
         told = []
         asking = threading.Thread(target=lambda: told.extend(call(page, "ask", [message("What?", path), *SHORT])))
         asking.start()
-        _wait(lambda: engine.requests)
+        until(lambda: engine.requests)
         stop = {"data": [], "fn_index": function(page, "stop"), "session_hash": "tab"}
         assert page.post(f"{API}/queue/join", json=stop).status_code == 200
-        asking.join(10)
+        asking.join()
         last = [each for each in told if each["msg"] == "process_completed" and each["output"]["data"]][-1]
         composer = last["output"]["data"][0]
         assert "What?" in json.dumps(composer) and "red.png" in json.dumps(composer)
@@ -267,7 +261,7 @@ def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer(
 def test_the_folder_of_uploads_is_gone_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    with opened(fake_chat(FakeEngine())) as address, httpx.Client(base_url=address) as page:
+    with opened(fake_chat(FakeEngine())) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
         upload(page, "red.png", png())
         assert list(tmp_path.iterdir())
     assert not [each for each in tmp_path.iterdir() if each.name.startswith("flamingo-chat")]
