@@ -14,7 +14,7 @@ from data_pipelines.m3w.html import extract
 from data_pipelines.m3w.items import Paragraph, merge_paragraphs
 from tests.patience import within
 
-# Each takes up to 0.3 s with n = 8,000.
+# Each takes up to 0.3 s with n = 8,000. Different classes are more than are remembered, whatever the n.
 LINEAR = {
     "one long text": lambda n: f"<p>{'word ' * 50 * n}",
     "one long space": lambda n: f"<p>{' ' * 500 * n}",
@@ -59,9 +59,9 @@ def test_four_times_as_much_takes_about_four_times_as_long(shape):
     short, long = LINEAR[shape](2_000), LINEAR[shape](8_000)
     assert not tangles.is_tangled(long)
     least = [math.inf, math.inf]  # others who use the machine only ever add to it
-    for _ in range(20):
+    for turn in range(20):
         least = [min(before, seconds(html)) for before, html in zip(least, (short, long), strict=True)]
-        if least[1] < 8 * least[0] + 0.02:  # quadratic time is 16 times as long
+        if turn > 1 and least[1] < 8 * least[0] + 0.02:  # quadratic time is 16 times as long
             return
     pytest.fail(f"{least[0]:.3f} s and {least[1]:.3f} s")
 
