@@ -1,9 +1,9 @@
 """A stand-in for gcloud whose workers are folders of this machine, to run launch/tpu_vm.sh against."""
 
 import subprocess
-import time
 
 from tests.launch.machine import Machine
+from tests.patience import until
 
 # One line a state in $STATES: each look takes the next, the last stays. Workers are the home folders in $WORKERS, which
 # deletion empties, with their processes. The files in $BROKEN name commands that fail.
@@ -136,14 +136,10 @@ class Cloud:
 
     def wait(self, count: int) -> None:
         """Until so many trainings have begun."""
-        deadline = time.monotonic() + 30
         begun = f"{self.behaviours.name}.begun.*"
-        while len(list(self.machine.folder.glob(begun))) < count and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: len(list(self.machine.folder.glob(begun))) >= count)
 
     def wait_for_end(self) -> None:
         """Until no worker trains any more, and what the trainings said is in their logs."""
         ends = [home / "flamingo-jax" / "job.status" for home in self.workers.iterdir()]
-        deadline = time.monotonic() + 30
-        while not all(end.exists() for end in ends) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until(lambda: all(end.exists() for end in ends))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-# Writes its name and arguments, NUL after each, and a newline: at once, as several may be called at a time.
-_RECORD = """#!/usr/bin/env bash
-printf '%s\\0' "${0##*/}" "$@" $'\\n' >>"$CALLS"
+# Writes its name and arguments, NUL after each, and a newline. Several may be called at a time, and bash writes what
+# stands before a newline by itself: hence the lock.
+_RECORD = f"""#!/usr/bin/env bash
+{{ {shutil.which("flock")} 9; printf '%s\\0' "${{0##*/}}" "$@" $'\\n' >&9; }} 9>>"$CALLS"
 """
 
 

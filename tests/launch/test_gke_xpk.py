@@ -2,9 +2,10 @@
 
 import signal
 import subprocess
-import time
 
 import pytest
+
+from tests.patience import until
 
 TRAINING = ("--gin_file=a 'b\".gin", "--workdir=gs://bucket/a run", "--gin=x = '$HOME `date`'")
 CREATE = ("create", "job", "--cluster", "a cluster", "--tpu-type", "v5e-256", "--image", "registry/image:1")
@@ -65,9 +66,7 @@ def test_xpk_s_signal_reaches_the_training(cluster):
         f"trap 'kill -TERM $!' TERM; ({line}) & PID=$!; while kill -0 $PID 2>/dev/null; do sleep 0.1; done; wait $PID"
     )
     pod = subprocess.Popen(["bash", "-c", script], cwd=cluster.root, env=cluster.environment(), stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while not (cluster.folder / "calls.runs").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until((cluster.folder / "calls.runs").exists)
     pod.send_signal(signal.SIGTERM)
     said, _ = pod.communicate(timeout=30)
     assert (said, pod.returncode) == (b"saved\n", 130)

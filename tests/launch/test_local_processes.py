@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tests.patience import until
+
 # Tells its environment, then does what BEHAVIOUR_<process> says.
 PYTHON = """
 echo "process $FLAMINGO_PROCESS_ID of $FLAMINGO_NUM_PROCESSES"
@@ -42,9 +44,7 @@ def started(machine, processes: int, *arguments: str, **environment: str) -> sub
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 30
-    while len(list(machine.folder.glob("calls.[0-9]*"))) < processes and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: len(list(machine.folder.glob("calls.[0-9]*"))) == processes)
     return script
 
 
@@ -154,9 +154,7 @@ def test_a_second_signal_kills(local):
     deaf = "trap 'echo deaf >>$CALLS.deaf' TERM; touch $CALLS.$FLAMINGO_PROCESS_ID; " + WAIT
     script = started(local, 2, BEHAVIOUR=deaf)
     os.kill(script.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 30
-    while not (local.folder / "calls.deaf").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until((local.folder / "calls.deaf").exists)
     os.kill(script.pid, signal.SIGTERM)
     _, errors = script.communicate(timeout=30)
     assert script.returncode == 130 and "not saved" in errors

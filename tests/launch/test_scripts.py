@@ -7,13 +7,13 @@ import shutil
 import signal
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
 from flamingo_jax import config
 from flamingo_jax.training.run import RunConfig
+from tests.patience import until
 
 ROOT = Path(__file__).parents[2]
 PARTS = sorted((ROOT / "launch" / "lib").glob("*.sh"))  # sourced by the scripts
@@ -190,9 +190,7 @@ def test_ctrl_c_stops_it_and_says_how_to_go_on(checkout, module, status):
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 30
-    while not running.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(running.exists)
     os.killpg(script.pid, signal.SIGINT)
     _, said = script.communicate(timeout=30)
     assert script.returncode == 130

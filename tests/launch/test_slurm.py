@@ -4,9 +4,10 @@ import shlex
 import shutil
 import signal
 import subprocess
-import time
 
 import pytest
+
+from tests.patience import until
 
 TRAINING = ("--gin_file=a 'b\".gin", "--workdir=/shared/a run", "--gin=x = '$HOME `date`'")
 # Runs what comes after its own options once; what is in $STEP tells the step to end, as scancel does.
@@ -48,9 +49,7 @@ class Slurm:
         return process.returncode, output, errors
 
     def wait(self) -> None:
-        deadline = time.monotonic() + 30
-        while not (self.machine.folder / "calls.runs").exists() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        until((self.machine.folder / "calls.runs").exists)
 
     def requeued(self) -> bool:
         return self.machine.calls("scontrol") == [["scontrol", "requeue", "77"]]
