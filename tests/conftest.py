@@ -27,9 +27,8 @@ def pytest_configure(config):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.5"
-    # How long an example takes tells how busy the machine is.
-    hypothesis.settings.register_profile("tests", deadline=None)
-    hypothesis.settings.load_profile("tests")
+    # The same examples each time, however busy the machine is: `--hypothesis-profile=default` looks for others.
+    hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(scope="session")
