@@ -4,6 +4,7 @@ import concurrent.futures
 import dataclasses
 import functools
 import hashlib
+import multiprocessing
 import pickle
 import uuid
 
@@ -107,7 +108,8 @@ def prepare(config: Decontamination, folder: epath.Path) -> str:
     """
     if not config.evaluation:
         return ""
-    with concurrent.futures.ProcessPoolExecutor() as workers:
+    context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as Beam has, may hang
+    with concurrent.futures.ProcessPoolExecutor(mp_context=context) as workers:
         content = pickle.dumps(decontamination.EvaluationImages.load(config.evaluation, workers))
     # Workers that live on remember it by its path.
     path = folder / f"evaluation-{hashlib.blake2b(content, digest_size=8).hexdigest()}.pickle"
