@@ -1,24 +1,24 @@
 """Keys that a user presses in a real terminal, and errors of the command line."""
 
-import fcntl
 import os
 import pty
 import select
 import subprocess
 import sys
-import termios
 import time
 
 import pytest
 
+from tests.patience import PATIENCE
 
-def _until(terminal: int, text: str, seconds: float = 60.0, press: bytes = b"") -> str:
+
+def _until(terminal: int, text: str, press: bytes = b"") -> str:
     """What the terminal shows, up to this text.
 
     Args:
       press: keys that are pressed every five seconds till then: Python shows its prompt before it heeds a Ctrl-C.
     """
-    shown, again, end = "", 0.0, time.monotonic() + seconds
+    shown, again, end = "", 0.0, time.monotonic() + PATIENCE
     while text not in shown:
         assert time.monotonic() < end, shown
         if press and time.monotonic() >= again:
@@ -32,14 +32,7 @@ def _until(terminal: int, text: str, seconds: float = 60.0, press: bytes = b"") 
 def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "tests.serving.terminal.program"]
-    program = subprocess.Popen(
-        command,
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )
+    program = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
     os.close(theirs)
     try:
         _until(ours, "> ")
@@ -49,7 +42,7 @@ def test_ctrl_c_stops_the_answer_and_ctrl_d_leaves():
         assert "stopped" in _until(ours, "> ")
         assert "Ctrl-C stops an answer" in _until(ours, "leaves\r\n> ", press=b"\x03")
         os.write(ours, b"\x04")
-        assert program.wait(20) == 0
+        assert program.wait(PATIENCE) == 0
     finally:
         program.kill()
         os.close(ours)
