@@ -24,7 +24,7 @@ class FakeEngine:
         self.errands = 0
         self._count = itertools.count(1)
         self.say = say or (lambda request: f"Answer {next(self._count)} about {len(request.media)} pictures.")
-        self._pause = pause
+        self.pause = pause
 
     def submit(self, request: Request) -> Ticket:
         """As `Engine.submit`."""
@@ -50,7 +50,7 @@ class FakeEngine:
             if ticket.ended:
                 return
             ticket.put(Delta(word if place == 0 else f" {word}"))
-            time.sleep(self._pause)
+            time.sleep(self.pause)
         ticket.put(Done("stop", len(ticket.request.prompt_text), len(words), -1.0, self.abstained))
 
 

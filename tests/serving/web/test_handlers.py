@@ -47,7 +47,7 @@ def test_a_question_is_shown_before_the_device_is_waited_for(handlers, engine, t
 
 
 def test_a_question_that_is_stopped_while_it_waits_for_the_device_stays(handlers, engine, tmp_path):
-    engine.say = lambda request: ""
+    engine.say, engine.pause = lambda request: "", 30.0
     views = handlers.ask(_message(tmp_path, "What is it?"), *AFTER_AN_EXAMPLE, TAB)
     next(views)
     handlers.stop(TAB)

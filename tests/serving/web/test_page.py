@@ -242,7 +242,7 @@ def _until_closed(page, session):
 
 
 def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer():
-    engine = FakeEngine(lambda request: "", pause=5)
+    engine = FakeEngine(lambda request: "", pause=60)
     with opened(fake_chat(engine)) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
         path = upload(page, "red.png", png())
         told = []
