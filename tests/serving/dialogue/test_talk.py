@@ -45,7 +45,7 @@ def test_turns_that_the_model_no_longer_sees_are_counted():
 
 
 def test_a_stopped_answer_stays_as_far_as_it_was_written():
-    engine = FakeEngine(pause=0.01)
+    engine = FakeEngine(pause=1)
     talk = Talk(fake_chat(engine))
     for text in talk.ask("What?", (CAT,), SHORT):
         if text == "Answer 1":
@@ -57,7 +57,7 @@ def test_a_stopped_answer_stays_as_far_as_it_was_written():
 
 
 def test_whoever_reads_no_further_cancels_the_request():
-    engine = FakeEngine(pause=0.01)
+    engine = FakeEngine(pause=60)
     talk = Talk(fake_chat(engine))
     answer = talk.ask("What?", (CAT,), SHORT)
     next(answer), next(answer), next(answer)
@@ -78,7 +78,7 @@ def test_a_question_stands_before_the_device_is_waited_for_and_may_be_given_up()
 
 
 def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind():
-    engine = FakeEngine(lambda request: "", pause=5)
+    engine = FakeEngine(lambda request: "", pause=60)
     talk = Talk(fake_chat(engine))
     for _ in talk.ask("What?", (CAT,), SHORT):
         talk.stop()
@@ -88,7 +88,7 @@ def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind()
 
 def test_what_waits_for_the_device_holds_nobody_up():
     """The examples of a question are compared on the device, which may be busy with another's answer for long."""
-    engine, busy = FakeEngine(lambda request: "", pause=5), threading.Event()
+    engine, busy = FakeEngine(lambda request: "", pause=60), threading.Event()
     support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
     engine.run = lambda errand: (busy.wait(PATIENCE), errand())[1]
     talk = Talk(fake_chat(engine, support=support))
@@ -121,7 +121,7 @@ def test_a_question_that_fails_leaves_what_the_model_saw_before():
 
 
 def test_closing_ends_the_answer_and_lets_nothing_be_asked():
-    engine = FakeEngine(pause=0.01)
+    engine = FakeEngine(pause=60)
     talk = Talk(fake_chat(engine))
     answer = talk.ask("What?", (CAT,), SHORT)
     next(answer)

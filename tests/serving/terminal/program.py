@@ -12,5 +12,5 @@ from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
 
 if __name__ == "__main__":
     fcntl.ioctl(sys.stdin, termios.TIOCSCTTY, 0)  # Ctrl-C comes from there
-    talk = Talk(fake_chat(FakeEngine(lambda request: "word " * 500, pause=0.02)))
+    talk = Talk(fake_chat(FakeEngine(lambda request: "word " * 500, pause=0.1)))
     sys.exit(Terminal(talk, Settings(), Limits(), input, sys.stdout, sys.stderr, sys.stdin.isatty()).run())

@@ -101,7 +101,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program():
                 raise KeyboardInterrupt
             return super().write(text)
 
-    console = Console(FakeEngine(lambda request: "some words and more of them", pause=0.01), people=True)
+    console = Console(FakeEngine(lambda request: "some words and more of them", pause=0.5), people=True)
     console.out = Interrupted()
     assert console.run(KeyboardInterrupt(), "What?", "And?", "/quit") == 0
     assert [each.finish for each in console.talk.asked] == ["stopped", "stopped"]
