@@ -17,8 +17,8 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
 
 @contextlib.contextmanager
 def within(seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[None]:
-    """What is done in it takes less. For work, which others slow down, the clock is `time.thread_time`; for a wait, the
-    seconds lie far above what is right, and far below what would be wrong."""
+    """What is done in it takes less. For work, which others slow down, the clock is `time.process_time`; for a wait,
+    the seconds lie far above what is right, and far below what would be wrong."""
     began = clock()
     yield
     took = clock() - began

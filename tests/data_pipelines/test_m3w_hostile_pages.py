@@ -48,10 +48,10 @@ TANGLED = {
 
 
 def seconds(html: str) -> float:
-    """Of this thread."""
-    start = time.thread_time()
+    """Of this process."""
+    start = time.process_time()
     merge_paragraphs(item for item in extract(html, BoilerplateRules()).items if isinstance(item, Paragraph))
-    return time.thread_time() - start
+    return time.process_time() - start
 
 
 @pytest.mark.parametrize("shape", LINEAR)
@@ -68,7 +68,7 @@ def test_four_times_as_much_takes_about_four_times_as_long(shape):
 
 @pytest.mark.parametrize("shape", TANGLED)
 def test_tangled_pages_are_dropped_in_a_moment(shape):
-    with within(1.5, time.thread_time):  # 0.1 s on an idle machine
+    with within(1.5, time.process_time):  # 0.1 s on an idle machine
         assert pages.extract(TANGLED[shape].encode(), M3WConfig()) == "page_tangled"
 
 
@@ -107,7 +107,7 @@ def test_megabytes_of_class_names_are_not_kept():
         tracemalloc.stop()
 
 
-def test_srcset_takes_linear_time_for_any_run_of_its_characters():
-    for unit in (" ", ",", ", ", " ,", "9", "a,", "a ", "x,"):
-        with within(1, time.thread_time):
-            srcset.parse("a " + unit * 200_000 + " b")
+@pytest.mark.parametrize("unit", [" ", ",", ", ", " ,", "9", "a,", "a ", "x,"])
+def test_srcset_takes_linear_time_for_any_run_of_its_characters(unit):
+    with within(1, time.process_time):
+        srcset.parse("a " + unit * 200_000 + " b")

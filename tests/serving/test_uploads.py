@@ -33,7 +33,7 @@ def test_what_the_loader_refuses_is_refused_in_one_line(name):
 def test_a_bomb_is_refused_before_it_is_decoded():
     encoded = GALLERY["PNG of 50,000 x 50,000"].encoded
     tracemalloc.start()
-    with within(1, time.thread_time), pytest.raises(UploadError, match=r"50000 x 50000|2500000000 pixels"):
+    with within(1, time.process_time), pytest.raises(UploadError, match=r"50000 x 50000|2500000000 pixels"):
         check_upload("bomb.png", encoded)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -52,7 +52,7 @@ def test_a_bomb_is_refused_before_it_is_decoded():
     ids=["a picture", "a large one", "a text", "a clip", "nothing"],
 )
 def test_pixels_are_read_from_headers(encoded, pixels):
-    with within(1, time.thread_time):
+    with within(1, time.process_time):
         assert picture_pixels(encoded) == pixels
 
 
@@ -65,7 +65,7 @@ def test_an_animation_of_many_frames_is_its_first():
 
     frames = [Picture.new("P", (64, 64), shade % 256) for shade in range(3000)]
     encoded = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    with within(1, time.thread_time):
+    with within(1, time.process_time):
         assert isinstance(check_upload("a.gif", encoded), Image)
 
 

@@ -40,7 +40,7 @@ def test_takes_renews_and_releases(tmp_path, caplog):
 
 
 def test_check_is_cheap(tmp_path):
-    with lease(tmp_path, LONG) as held, within(0.5, time.thread_time):  # 0.5 ms each
+    with lease(tmp_path, LONG) as held, within(0.5):  # 0.5 ms each, on however busy a machine
         for _ in range(1000):
             held.check()
 
