@@ -71,18 +71,24 @@ class Saved:
                 "answer to the last"
             )
 
+    @property
+    def examples(self) -> tuple[Turn, ...]:
+        """All that were shown, each once."""
+        return tuple(dict.fromkeys(turn for each in self.asked for turn in each.examples))
+
 
 def to_json(saved: Saved) -> str:
     """The text of a file."""
-    known: dict[Turn, int] = {}
+    examples = saved.examples
+    places = {turn: place for place, turn in enumerate(examples)}
     asked = []
     for each in saved.asked:
-        places = [known.setdefault(turn, len(known)) for turn in each.examples]
         fields = {field.name: getattr(each, field.name) for field in dataclasses.fields(each)}
-        asked.append(fields | {"settings": dataclasses.asdict(each.settings), "examples": places})
+        fields |= {"settings": dataclasses.asdict(each.settings), "examples": [places[turn] for turn in each.examples]}
+        asked.append(fields)
     turns = [_turn(turn) | {"asked": how} for turn, how in zip(saved.conversation.turns, asked, strict=True)]
     return json.dumps(
-        {"format": FORMAT, "version": VERSION, "turns": turns, "examples": list(map(_turn, known))}, indent=1
+        {"format": FORMAT, "version": VERSION, "turns": turns, "examples": list(map(_turn, examples))}, indent=1
     )
 
 
@@ -93,7 +99,7 @@ def save(path: epath.Path, saved: Saved) -> None:
       ConfigError: it would be larger than what is read again.
       OSError: it cannot be written.
     """
-    turns = [*saved.conversation.turns, *{turn for each in saved.asked for turn in each.examples}]
+    turns = saved.conversation.turns + saved.examples
     pixels = sum(picture_pixels(medium.encoded) for turn in turns for medium in turn.media)
     if pixels > MOST_PIXELS:
         raise ConfigError(
