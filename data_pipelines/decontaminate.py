@@ -7,7 +7,6 @@ import argparse
 import concurrent.futures
 import dataclasses
 import itertools
-import multiprocessing
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +16,7 @@ from etils import epath
 
 from data_pipelines import command_line, output, progress
 from data_pipelines.copies import decontamination_report
-from data_pipelines.copies.decontamination import Decontamination, EvaluationImages
+from data_pipelines.copies.decontamination import Decontamination, EvaluationImages, processes
 from data_pipelines.copies.decontamination_report import Pair
 from data_pipelines.output import BuildError
 from data_pipelines.pipeline import references
@@ -49,8 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise BuildError("name the evaluation's images by --evaluation FOLDER, or bind Decontamination.evaluation")
     final = _check_output(values.output, [values.input, *config.evaluation], values.overwrite)
     documents = open_source(values.input, values.split)
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as TFDS has, may hang
-    with concurrent.futures.ProcessPoolExecutor(values.processes, context) as workers:
+    with processes(values.processes) as workers:
         images = EvaluationImages.load(config.evaluation, workers)
         checked = {
             "dataset": str(documents),

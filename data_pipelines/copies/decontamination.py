@@ -6,8 +6,9 @@ its page is dropped; a configuration says which.
 """
 
 import dataclasses
+import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Literal
 
 from etils import epath
@@ -61,6 +62,12 @@ class Hit:
 
     image: EvaluationImage
     distance: int
+
+
+def processes(count: int | None = None) -> ProcessPoolExecutor:
+    """Workers that decode images, by default one for each core. A fork of a process with threads, as TFDS and Beam
+    have, may hang: they are spawned."""
+    return ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
 
 
 class EvaluationImages:

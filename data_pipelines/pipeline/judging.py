@@ -1,10 +1,8 @@
 """What a build finds out about the bytes of an image or a clip: whether a rule drops it, and what it is known by."""
 
-import concurrent.futures
 import dataclasses
 import functools
 import hashlib
-import multiprocessing
 import pickle
 import uuid
 
@@ -108,8 +106,7 @@ def prepare(config: Decontamination, folder: epath.Path) -> str:
     """
     if not config.evaluation:
         return ""
-    context = multiprocessing.get_context("spawn")  # a fork of a process with threads, as Beam has, may hang
-    with concurrent.futures.ProcessPoolExecutor(mp_context=context) as workers:
+    with decontamination.processes() as workers:
         content = pickle.dumps(decontamination.EvaluationImages.load(config.evaluation, workers))
     # Workers that live on remember it by its path.
     path = folder / f"evaluation-{hashlib.blake2b(content, digest_size=8).hexdigest()}.pickle"
