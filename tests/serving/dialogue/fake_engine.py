@@ -3,6 +3,7 @@
 import itertools
 import threading
 import time
+import types
 from collections.abc import Callable
 
 from flamingo_jax.serving.dialogue.chat import Chat
@@ -52,6 +53,10 @@ class FakeEngine:
             ticket.put(Delta(word if place == 0 else f" {word}"))
             time.sleep(self.pause)
         ticket.put(Done("stop", len(ticket.request.prompt_text), len(words), -1.0, self.abstained))
+
+
+# A folder of examples, to be compared with on the device, of which none is like what is asked.
+UNLIKE = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
 
 
 def letters(prompt, more: int) -> int:

@@ -1,7 +1,6 @@
 """A conversation with an engine that follows a script."""
 
 import threading
-import types
 
 import pytest
 
@@ -13,7 +12,7 @@ from flamingo_jax.serving.dialogue.talk import MOST_MEDIA, Talk
 from flamingo_jax.serving.engine.events import CANCELLED, ERROR, Done, Failed
 from flamingo_jax.serving.engine.request import Busy
 from tests.patience import PATIENCE, until, within
-from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
+from tests.serving.dialogue.fake_engine import UNLIKE, FakeEngine, fake_chat
 from tests.serving.dialogue.media import png
 
 SHORT = Settings(style="questions")
@@ -68,8 +67,7 @@ def test_whoever_reads_no_further_cancels_the_request():
 
 def test_a_question_stands_before_the_device_is_waited_for_and_may_be_given_up():
     engine = FakeEngine()
-    support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
-    talk = Talk(fake_chat(engine, support=support))
+    talk = Talk(fake_chat(engine, support=UNLIKE))
     answer = talk.ask("What?", (CAT,), Settings(style="questions", shots=1))
     assert next(answer) == "" and engine.errands == 0
     assert talk.conversation.waits and talk.conversation.turns[-1].text == "What?"
@@ -89,9 +87,8 @@ def test_an_answer_that_is_stopped_before_its_first_word_leaves_nothing_behind()
 def test_what_waits_for_the_device_holds_nobody_up():
     """The examples of a question are compared on the device, which may be busy with another's answer for long."""
     engine, busy = FakeEngine(lambda request: "", pause=60), threading.Event()
-    support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
     engine.run = lambda errand: (busy.wait(PATIENCE), errand())[1]
-    talk = Talk(fake_chat(engine, support=support))
+    talk = Talk(fake_chat(engine, support=UNLIKE))
     settings = Settings(style="questions", shots=1)
     asking = threading.Thread(target=lambda: list(talk.ask("What?", (CAT,), settings)))
     asking.start()

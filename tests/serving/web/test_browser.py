@@ -13,6 +13,7 @@ sync_api = pytest.importorskip(
 )
 
 from flamingo_jax.serving.engine.events import ERROR, Failed  # noqa: E402
+from tests.patience import until  # noqa: E402
 from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat  # noqa: E402
 from tests.serving.dialogue.media import mp4, png  # noqa: E402
 from tests.serving.web.page import opened  # noqa: E402
@@ -187,7 +188,5 @@ def test_a_closed_tab_cancels_its_answer(browser):
         ask(page, "What?")
         page.wait_for_selector("#live .says")
         page.close()
-        end = time.monotonic() + 15
-        while not engine.ended and time.monotonic() < end:
-            time.sleep(0.05)
+        until(lambda: engine.ended)
         assert [event.kind for event in engine.ended] == ["cancelled"]

@@ -9,7 +9,7 @@ pytest.importorskip("gradio", reason="the page needs gradio: pip install -e '.[c
 from flamingo_jax.serving.uploads import DEFAULT
 from flamingo_jax.serving.web.handlers import Handlers
 from flamingo_jax.serving.web.visitors import Visitors
-from tests.serving.dialogue.fake_engine import FakeEngine, fake_chat
+from tests.serving.dialogue.fake_engine import UNLIKE, FakeEngine, fake_chat
 from tests.serving.dialogue.media import png
 
 TAB = types.SimpleNamespace(session_hash="tab")
@@ -24,8 +24,7 @@ def engine():
 
 @pytest.fixture
 def handlers(engine, tmp_path):
-    support = types.SimpleNamespace(turns=(None,), nearest=lambda conversation, shots: ())
-    visitors = Visitors(fake_chat(engine, tokens=200, support=support), tmp_path)
+    visitors = Visitors(fake_chat(engine, tokens=200, support=UNLIKE), tmp_path)
     yield Handlers(visitors, DEFAULT, 200)
     visitors.close()
 

@@ -6,6 +6,7 @@ import re
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -31,12 +32,16 @@ def engine():
     return FakeEngine(pause=0.01)
 
 
+@contextlib.contextmanager
+def visited(engine: FakeEngine, **more) -> Iterator[httpx.Client]:
+    """A client of a page of its own."""
+    with opened(fake_chat(engine), **more) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
+        yield client
+
+
 @pytest.fixture(scope="module")
 def page(engine):
-    with (
-        opened(fake_chat(engine), name='<script>alert("x")</script>') as address,
-        httpx.Client(base_url=address, timeout=PATIENCE) as client,
-    ):
+    with visited(engine, name='<script>alert("x")</script>') as client:
         yield client
 
 
@@ -225,7 +230,7 @@ def test_a_saved_conversation_comes_back(page):
 
 def test_closing_the_tab_cancels_the_answer():
     engine = FakeEngine(lambda request: "word " * 400, pause=0.05)
-    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
+    with visited(engine) as page:
         alive = page.build_request("GET", f"{API}/heartbeat/tab")
         heart = page.send(alive, stream=True)
         reader = threading.Thread(target=_until_closed, args=(page, "tab"), daemon=True)
@@ -243,7 +248,7 @@ def _until_closed(page, session):
 
 def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer():
     engine = FakeEngine(lambda request: "", pause=60)
-    with opened(fake_chat(engine)) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
+    with visited(engine) as page:
         path = upload(page, "red.png", png())
         told = []
         asking = threading.Thread(target=lambda: told.extend(call(page, "ask", [message("What?", path), *SHORT])))
@@ -261,7 +266,7 @@ def test_a_question_that_is_stopped_before_the_first_word_stays_in_the_composer(
 def test_the_folder_of_uploads_is_gone_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    with opened(fake_chat(FakeEngine())) as address, httpx.Client(base_url=address, timeout=PATIENCE) as page:
+    with visited(FakeEngine()) as page:
         upload(page, "red.png", png())
         assert list(tmp_path.iterdir())
     assert not [each for each in tmp_path.iterdir() if each.name.startswith("flamingo-chat")]
